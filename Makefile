@@ -1,0 +1,146 @@
+# From a checkout to a running server or a tested one, with Python 3.11+, make and, for GraphiQL, Node.js 20+.
+# Kept to what GNU make 3.81 and a POSIX shell understand.
+
+SHELL = /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+# Not ?=, since some shells export a HOST of their own: `make run PORT=9000` sets them.
+HOST = 127.0.0.1
+PORT = 8000
+PYTEST_ARGS =
+
+# npm says nothing unless it fails; what it said is then shown.
+quietly = mkdir -p .make && ($(1)) >.make/last.log 2>&1 || { cat .make/last.log >&2; exit 1; }
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+PYTEST = $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+.PHONY: help
+help: ## Show this list
+	@echo "Sealkey, a self-hosted GraphQL server for API credentials."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: .venv/.runtime graphiql-where-possible ## Set up, then serve with demo data (HOST=127.0.0.1 PORT=8000)
+	@echo "Starting Sealkey with demo data."
+	@exec $(BIN)/sealkey demo --serve --host $(HOST) --port $(PORT)
+
+.PHONY: test
+test: test-sqlite test-postgres ## Set up, then run the tests on SQLite and on PostgreSQL
+	@echo "The tests passed on SQLite and on PostgreSQL."
+
+.PHONY: test-sqlite
+test-sqlite: test-setup ## Run all tests, on SQLite (PYTEST_ARGS="-k name" picks some)
+	@echo "Testing on SQLite."
+	@SEALKEY_TEST_DATABASE=sqlite $(PYTEST)
+	@echo "The tests passed on SQLite."
+
+.PHONY: test-postgres
+test-postgres: test-setup ## Run those that need a database again, on PostgreSQL
+	@echo "Testing what needs a database on PostgreSQL."
+	@SEALKEY_TEST_DATABASE=postgres $(PYTEST) -m database
+	@echo "The tests that need a database passed on PostgreSQL."
+
+.PHONY: check
+check: .venv/.development ## Lint, formatting, types, layers, and the committed schema
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/sealkey schema | diff -u schema/schema.graphql - || { echo \
+		"schema/schema.graphql is behind the code: .venv/bin/sealkey schema > schema/schema.graphql renews it." >&2; exit 1; }
+	@echo "Lint, formatting, types, layers and the committed schema are in order."
+
+.PHONY: format
+format: .venv/.development ## Repair what ruff can repair, and format
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+	@echo "The code is formatted. What ruff can not repair, make check shows."
+
+.PHONY: bench
+bench: .venv/.development ## Measure
+	@$(BIN)/python -m bench
+	@echo "The measurements are above."
+
+.PHONY: graphiql
+graphiql: graphiql/dist/index.html ## Build GraphiQL, where its sources changed
+	@echo "GraphiQL is in graphiql/dist."
+
+# Without uv in the locks, nobody downloads it who does not change them.
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: $(BIN)/python ## Renew the lock files from pyproject.toml (UPGRADE=1 takes newer versions too)
+	@$(PIP) install "uv>=0.13.9,<0.14"
+	@$(LOCK) --group build --output-file requirements.lock
+	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@echo "requirements.lock and requirements-dev.lock are up to date."
+
+.PHONY: clean
+clean: ## Remove what the targets above made; var/ with its databases and keys stays
+	@rm -rf .venv .make graphiql/dist graphiql/node_modules tests/node/node_modules
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	@echo "Removed all that was set up and built; var/ was left alone."
+
+
+# Set-up. Each file below stands for a finished step, made again when what it follows from is newer.
+
+# Each Python is asked, because a name on the path may be a shim with nothing behind it. Debian has venv in a package.
+$(BIN)/python:
+	@found=; \
+	for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3); do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		found=$$python; \
+		$$python -c 'import ensurepip, venv' 2>/dev/null || continue; \
+		echo "Making a Python environment in .venv with $$($$python --version)."; \
+		$$python -m venv --clear .venv && exit 0; \
+		rm -rf .venv; exit 1; \
+	done; \
+	if [ "$$found" ]; then \
+		echo "$$found has no venv module. On Debian and Ubuntu, apt install python3-venv brings it." >&2; \
+	else \
+		echo "Sealkey needs Python 3.11 or newer and finds none: install it, or name it with PYTHON=." >&2; \
+	fi; \
+	exit 1
+
+.venv/.runtime: requirements.lock pyproject.toml $(BIN)/python
+	@echo "Installing the Python packages that Sealkey runs on."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.development: requirements-dev.lock .venv/.runtime
+	@echo "Installing the Python packages that check and test it, which takes a minute."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+node_is_there = { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version; } >/dev/null 2>&1
+
+.PHONY: test-setup
+test-setup: .venv/.development graphiql-where-possible
+	@if $(node_is_there); then $(MAKE) -s --no-print-directory tests/node/node_modules/.package-lock.json; fi
+
+.PHONY: graphiql-where-possible
+graphiql-where-possible:
+	@if ! $(node_is_there); then \
+		[ -f graphiql/dist/index.html ] || echo "There is no Node.js 20 or newer, so GraphiQL was not built." \
+			"The API runs without it: install Node.js, then make graphiql adds it."; \
+	elif ! $(MAKE) -s --no-print-directory graphiql/dist/index.html; then \
+		echo "GraphiQL could not be built, for the reason above. The API runs without it: make graphiql tries again."; \
+	fi
+
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	@echo "Installing the npm packages of $*."
+	@$(call quietly,cd $* && npm ci --no-audit --no-fund)
+	@touch $@
+
+GRAPHIQL_SOURCES = $(shell find graphiql -name node_modules -prune -o -path graphiql/dist -prune -o -type f -print)
+
+graphiql/dist/index.html: $(GRAPHIQL_SOURCES) graphiql/node_modules/.package-lock.json
+	@echo "Building GraphiQL."
+	@$(call quietly,cd graphiql && npm run build)
+	@touch $@

@@ -1,0 +1,151 @@
+"""The server's own keys: a JWK Set (RFC 7517, 5) in one file, each key with the purpose it serves.
+
+Every purpose has versions, newest last: the newest makes, older ones still check. A key's id (`kid`) is its purpose
+and its version, `credential-hashing-1`; what was made under a key is stored with that id.
+"""
+
+import hmac
+import os
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+
+class KeyringUnreadable(ValueError):
+    """The server's keys can't be used; the message says why and what to do, and nothing of the keys."""
+
+
+class Purpose(StrEnum):
+    CREDENTIAL_HASHING = "credential-hashing"
+    AUDIT_HASHING = "audit-hashing"
+    TOKEN_SIGNING = "token-signing"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class HashingKey:
+    """A symmetric key of 32 bytes."""
+
+    id: str
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"HashingKey({self.id})"
+
+    def mac(self, domain: str, *parts: bytes) -> str:
+        """HMAC-SHA256 in hex over a domain and parts, each preceded by its length (8 bytes, big endian) so that no
+        two lists of parts give the same input."""
+        message = b"".join(len(part).to_bytes(8, "big") + part for part in (domain.encode(), *parts))
+        return hmac.digest(self.key, message, "sha256").hex()
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """An EC P-256 key for ES256 (RFC 7518, 3.4)."""
+
+    id: str
+    key: ECKey
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.id})"
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """All keys by id, in the order of the file; build one with `read_keyring` or `generate_keyring`."""
+
+    hashing_keys: Mapping[str, HashingKey]
+    signing_keys: Mapping[str, SigningKey]
+
+    def hashing_key(self, purpose: Purpose) -> HashingKey:
+        """The newest hashing key of a purpose."""
+        return [key for key in self.hashing_keys.values() if key.id.startswith(f"{purpose}-")][-1]
+
+    def signing_key(self) -> SigningKey:
+        """The newest signing key."""
+        return list(self.signing_keys.values())[-1]
+
+    def check_values(self) -> dict[str, str]:
+        """For each key id a value that only the same key gives again, and that tells nothing of the key."""
+        values = {id_: key.mac("sealkey key check") for id_, key in self.hashing_keys.items()}
+        return values | {id_: key.key.thumbprint() for id_, key in self.signing_keys.items()}
+
+
+def generate_keyring() -> bytes:
+    """A new key file: one key for each purpose."""
+    keys = [_symmetric(Purpose.CREDENTIAL_HASHING), _symmetric(Purpose.AUDIT_HASHING), _signing()]
+    return orjson.dumps({"keys": keys}, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def read_keyring(data: bytes) -> Keyring:
+    """The keys in a key file. Raises KeyringUnreadable."""
+    try:
+        keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
+        hashing = [HashingKey(key["kid"], _unpadded(key["k"])) for key in keys if key["kty"] == "oct"]
+        signing = [SigningKey(key["kid"], ECKey.import_key(key)) for key in keys if key["kty"] == "EC"]
+    except (ValueError, KeyError, TypeError, JoseError):
+        # Not chained: what the parser would quote is key material.
+        raise KeyringUnreadable("the key file is not a JWK Set as Sealkey writes it") from None
+    keyring = Keyring({key.id: key for key in hashing}, {key.id: key for key in signing})
+    _check(keyring)
+    return keyring
+
+
+def load_keyring(path: Path) -> Keyring:
+    """The keys in a file, made first (mode 0600) if there is none. Any number of processes may start at once: one
+    makes the file, all read it. Raises KeyringUnreadable."""
+    if not path.exists():
+        _write_once(path, generate_keyring())
+    if path.stat().st_mode & 0o077:
+        raise KeyringUnreadable(f"{path} can be read by others; make it yours alone: chmod 600 {path}")
+    try:
+        return read_keyring(path.read_bytes())
+    except KeyringUnreadable as error:
+        raise KeyringUnreadable(f"{path}: {error}") from None
+
+
+def _check(keyring: Keyring) -> None:
+    if any(len(key.key) != 32 for key in keyring.hashing_keys.values()):
+        raise KeyringUnreadable("a hashing key does not have 32 bytes")
+    ids = [*keyring.hashing_keys, *keyring.signing_keys]
+    for purpose in Purpose:
+        if not any(id_.startswith(f"{purpose}-") for id_ in ids):
+            raise KeyringUnreadable(f"there is no {purpose} key")
+
+
+def _symmetric(purpose: Purpose) -> dict[str, str]:
+    key = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    return {"kty": "oct", "kid": f"{purpose}-1", "k": key}
+
+
+def _signing() -> dict[str, Any]:
+    kid = f"{Purpose.TOKEN_SIGNING}-1"
+    return {**ECKey.generate_key("P-256").as_dict(private=True), "kid": kid, "use": "sig", "alg": "ES256"}
+
+
+def _unpadded(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Written beside it whole and then linked, so that nobody reads half a file and the first to link it wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)
+    except FileExistsError:
+        pass  # Another process was first: its keys are the server's.
+    finally:
+        beside.unlink()

@@ -1,0 +1,20 @@
+import { isUnauthenticated, post } from "./api.js";
+import { filesIn, offered } from "./files.js";
+import { checkToken, session, setToken } from "./session.js";
+
+/** What GraphiQL calls to run an operation, or to read the schema. */
+export async function fetcher({ query, variables, operationName }) {
+  const request = { query, variables, operationName: operationName || undefined };
+  const answer = await post(request, session.get().token);
+  if (operationName !== "IntrospectionQuery") notice(answer);
+  return answer;
+}
+
+/** Keeps the session bar and the downloads in step with what was run by hand. */
+function notice({ data, errors }) {
+  offered.set(filesIn(data));
+  const payloads = Object.values(data ?? {});
+  const token = payloads.find((payload) => payload?.sessionToken)?.sessionToken;
+  if (token) setToken(token);
+  else if (data?.signOut || data?.changePassword || errors?.some(isUnauthenticated)) checkToken();
+}

@@ -1,0 +1,140 @@
+"""Credentials: an API key and the keyed hash of its secret, of one user, for one identity and one service."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from tortoise import fields
+from tortoise.expressions import Q
+from tortoise.models import Model
+
+from models.account import Account, AccountStatus, DeliveryMethod
+from models.identity import Identity, IdentityStatus
+from models.instants import LONG_AGO, NEVER
+from models.service import Service
+from models.user import Role, User, UserStatus
+
+
+class CredentialStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    RETIRING = "RETIRING"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
+class CredentialBlocker(StrEnum):
+    """Why a credential is not let in, the reason that is told first being first."""
+
+    REVOKED = "REVOKED"
+    EXPIRED = "EXPIRED"
+    OWNER_ACCESS_REMOVED = "OWNER_ACCESS_REMOVED"
+    OWNER_DEACTIVATED = "OWNER_DEACTIVATED"
+    ACCOUNT_SUSPENDED = "ACCOUNT_SUSPENDED"
+    IDENTITY_NOT_ACTIVE = "IDENTITY_NOT_ACTIVE"
+    SERVICE_NOT_STARTED = "SERVICE_NOT_STARTED"
+    SERVICE_EXPIRED = "SERVICE_EXPIRED"
+    SERVICE_SUSPENDED = "SERVICE_SUSPENDED"
+    SERVICE_CANCELLED = "SERVICE_CANCELLED"
+
+
+class RevocationReason(StrEnum):
+    """The names of RFC 5280, 5.3.1, where one fits."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    KEY_COMPROMISE = "KEY_COMPROMISE"
+    AFFILIATION_CHANGED = "AFFILIATION_CHANGED"
+    SUPERSEDED = "SUPERSEDED"
+    CESSATION_OF_OPERATION = "CESSATION_OF_OPERATION"
+    PRIVILEGE_WITHDRAWN = "PRIVILEGE_WITHDRAWN"
+
+
+class Credential(Model):
+    id = fields.UUIDField(primary_key=True)
+    account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
+        "models.Account", related_name="credentials", on_delete=fields.RESTRICT
+    )
+    account_id: UUID
+    owner: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "models.User", related_name="credentials", on_delete=fields.RESTRICT
+    )
+    owner_id: UUID
+    service: fields.ForeignKeyRelation[Service] = fields.ForeignKeyField(
+        "models.Service", related_name="credentials", on_delete=fields.RESTRICT
+    )
+    service_id: UUID
+    identity: fields.ForeignKeyRelation[Identity] = fields.ForeignKeyField(
+        "models.Identity", related_name="credentials", on_delete=fields.RESTRICT
+    )
+    identity_id: UUID
+    name = fields.CharField(max_length=64)
+    api_key = fields.CharField(max_length=64)
+    # HMAC-SHA256 in hex under the server's hashing key of this id; nothing else of the secret is kept anywhere.
+    secret_hash = fields.CharField(max_length=64)
+    hashing_key_id = fields.CharField(max_length=64)
+    delivery_method = fields.CharEnumField(DeliveryMethod)
+    public_key_fingerprint = fields.CharField(max_length=64, null=True)
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(default=NEVER)
+    revoked_at = fields.DatetimeField(null=True)
+    revocation_reason = fields.CharEnumField(RevocationReason, null=True)
+    last_used_at = fields.DatetimeField(default=LONG_AGO)
+
+    class Meta:
+        table = "credentials"
+
+    def status(self, now: datetime) -> CredentialStatus:
+        """The credential's own status at an instant, whatever may block it from outside."""
+        if self.revoked_at:
+            return CredentialStatus.REVOKED
+        if self.expires_at <= now:
+            return CredentialStatus.EXPIRED
+        return CredentialStatus.ACTIVE
+
+    @staticmethod
+    def having_status(status: CredentialStatus, now: datetime) -> Q:
+        """The same rule as `status`, for the database."""
+        match status:
+            case CredentialStatus.REVOKED:
+                return Q(revoked_at__isnull=False)
+            case CredentialStatus.EXPIRED:
+                return Q(revoked_at__isnull=True, expires_at__lte=now)
+            case CredentialStatus.ACTIVE:
+                return Q(revoked_at__isnull=True, expires_at__gt=now)
+            case CredentialStatus.RETIRING:
+                return Q(id__in=[])
+
+    def blockers(self, now: datetime) -> list[CredentialBlocker]:
+        """Everything that keeps it out at an instant, in the order of `CredentialBlocker`; the related rows must
+        have been loaded with it (see `WITH_PARTIES`)."""
+        return list(self._blockers(now))
+
+    def _blockers(self, now: datetime) -> Iterator[CredentialBlocker]:
+        status = self.status(now)
+        if status is CredentialStatus.REVOKED:
+            yield CredentialBlocker.REVOKED
+        if status is CredentialStatus.EXPIRED:
+            yield CredentialBlocker.EXPIRED
+        if not self.owner.api_access or self.owner.role is not Role.MEMBER:
+            yield CredentialBlocker.OWNER_ACCESS_REMOVED
+        if self.owner.status is not UserStatus.ACTIVE:
+            yield CredentialBlocker.OWNER_DEACTIVATED
+        if self.account.status is not AccountStatus.ACTIVE:
+            yield CredentialBlocker.ACCOUNT_SUSPENDED
+        if self.identity.status(now) is not IdentityStatus.ACTIVE:
+            yield CredentialBlocker.IDENTITY_NOT_ACTIVE
+        yield from self._service_blockers(now)
+
+    def _service_blockers(self, now: datetime) -> Iterator[CredentialBlocker]:
+        if self.service.starts_at > now:
+            yield CredentialBlocker.SERVICE_NOT_STARTED
+        if self.service.expires_at <= now:
+            yield CredentialBlocker.SERVICE_EXPIRED
+        if self.service.suspended_at:
+            yield CredentialBlocker.SERVICE_SUSPENDED
+        if self.service.cancelled_at:
+            yield CredentialBlocker.SERVICE_CANCELLED
+
+
+WITH_PARTIES = ("account", "owner", "identity", "service")
+"""The rows that a credential's blockers depend on, loaded in the same statement."""

@@ -1,0 +1,120 @@
+"""The one door to the database: connecting, migrating, and transactions."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tortoise import Tortoise
+from tortoise.backends.base.client import TransactionalDBClient
+from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.connection import get_connections
+from tortoise.exceptions import IntegrityError
+from tortoise.migrations.executor import MigrationExecutor
+from tortoise.transactions import in_transaction
+
+_APP = {
+    "models": [
+        f"models.{module}" for module in ("account", "user", "identity", "service", "credential", "audit", "server_key")
+    ],
+    "default_connection": "default",
+    "migrations": "models.migrations",
+}
+_POSTGRES_SETTINGS = {
+    # A stuck statement, a lock never given up or a client that died in a transaction must not hold others up.
+    "statement_timeout": "15s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+    "timezone": "UTC",
+}
+_SQLITE_PRAGMAS = {
+    # An acknowledged change survives a power cut; with Tortoise's own journal_mode=WAL and foreign_keys=ON.
+    "synchronous": "FULL",
+    "busy_timeout": 10_000,
+}
+_MIGRATION_LOCK = 7_345_209_113
+
+
+def _connection(url: str, pool_size: int) -> dict[str, Any]:
+    config = expand_db_url(url)
+    credentials = config["credentials"]
+    if url.startswith("sqlite:"):
+        Path(credentials["file_path"]).parent.mkdir(parents=True, exist_ok=True)
+        config["engine"] = "models.sqlite_engine"
+        config["credentials"] = {**_SQLITE_PRAGMAS, **credentials}
+    else:
+        config["credentials"] = {
+            "maxsize": pool_size,
+            **credentials,
+            "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
+        }
+    return config
+
+
+@asynccontextmanager
+async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
+    """Models work inside: connects to `sqlite://…` or `postgres://…`, and lets go of every connection at the end."""
+    config = {
+        "connections": {"default": _connection(url, pool_size)},
+        "apps": {"models": _APP},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+    # Requests run in other tasks than the one that connects, hence the fallback.
+    context = await Tortoise.init(config=config, _enable_global_fallback=True)
+    try:
+        yield
+    finally:
+        await context.close_connections()
+
+
+def transaction() -> AbstractAsyncContextManager[TransactionalDBClient]:
+    """Everything inside happens, or nothing does. On SQLite one writes at a time, deployment-wide."""
+    return in_transaction("default")
+
+
+async def upgrade() -> None:
+    """Brings the connected database to the newest schema, from any earlier one, an empty one included.
+
+    Any number of processes may start at once: the first holds a lock, the others wait and find nothing to do. A
+    migration and the note that it ran are one transaction, so a crash leaves the database as it was.
+    """
+    async with transaction() as connection:
+        if connection.capabilities.dialect == "postgres":
+            # Waiting for another's migration may take longer than any ordinary statement.
+            await connection.execute_query("SET LOCAL lock_timeout = 0")
+            await connection.execute_query("SET LOCAL statement_timeout = 0")
+            await connection.execute_query(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        executor = MigrationExecutor(connection, {"models": _APP})
+        # First of all the table of what ran: asking for it where it is missing would end the transaction.
+        await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
+        await executor.migrate()
+
+
+async def migrate(url: str) -> None:
+    """Connects to a database and brings it to the newest schema."""
+    async with connected(url):
+        await upgrade()
+
+
+async def ping() -> None:
+    """Asks the database for an answer; raises what the driver raises when there is none."""
+    await get_connections().get("default").execute_query("SELECT 1")
+
+
+def violated_index(error: IntegrityError) -> str | None:
+    """The name of the unique index that a change would have violated, None where it was another constraint."""
+    cause = error.args[0]
+    if name := getattr(cause, "constraint_name", None):
+        return str(name)
+    # SQLite names the columns, so these are looked up.
+    columns = str(cause).removeprefix("UNIQUE constraint failed: ")
+    return _SQLITE_UNIQUE.get(columns)
+
+
+_SQLITE_UNIQUE = {
+    "accounts.name": "accounts_name",
+    "users.email": "users_email",
+    "services.account_id, services.code": "services_living_code",
+    "credentials.account_id, credentials.name": "credentials_living_name",
+}

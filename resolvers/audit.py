@@ -1,0 +1,104 @@
+"""The one recorder of the audit log."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from auth.crypto.keyring import HashingKey, Purpose
+from models.audit import DEPLOYMENT_CHAIN, AuditChain, AuditEvent
+from models.ids import Kind, global_id, new_id
+from models.user import Role
+from resolvers.caller import Caller
+
+
+class EventType(StrEnum):
+    """What can happen: subject.action, in the past tense."""
+
+    ACCOUNT_CREATED = "account.created"
+    USER_CREATED = "user.created"
+    PASSWORD_SET = "password.set"  # noqa: S105
+    INVITATION_ACCEPTED = "invitation.accepted"
+    SESSION_STARTED = "session.started"
+    SESSION_ENDED = "session.ended"
+    SIGN_IN_DENIED = "sign_in.denied"
+    IDENTITY_SUBMITTED = "identity.submitted"
+    IDENTITY_APPROVED = "identity.approved"
+    IDENTITY_REJECTED = "identity.rejected"
+    IDENTITY_SUSPENDED = "identity.suspended"
+    IDENTITY_REINSTATED = "identity.reinstated"
+    SERVICE_CREATED = "service.created"
+    SERVICE_RENEWED = "service.renewed"
+    SERVICE_SUSPENDED = "service.suspended"
+    SERVICE_RESUMED = "service.resumed"
+    SERVICE_CANCELLED = "service.cancelled"
+    SERVICE_IDENTITY_LINKED = "service.identity_linked"
+    SERVICE_IDENTITY_UNLINKED = "service.identity_unlinked"
+    CREDENTIAL_GENERATED = "credential.generated"
+    CREDENTIAL_REASSOCIATED = "credential.reassociated"
+    CREDENTIAL_REVOKED = "credential.revoked"
+    CREDENTIAL_VIEWED = "credential.viewed"
+    LOGIN_DENIED = "login.denied"
+
+
+_DOMAIN = "sealkey audit event v1"
+MAXIMUM_SUMMARY = 500
+
+
+async def record(
+    caller: Caller,
+    event_type: EventType,
+    summary: str,
+    *,
+    account_id: UUID | None,
+    subject: tuple[Kind, UUID] | None = None,
+    actor_id: UUID | None = None,
+) -> None:
+    """Appends an event to the account's chain (None: the deployment's), inside the transaction of what it tells of.
+
+    Call it last: it takes the chain's lock, and others of the account wait for it until the transaction ends. The
+    summary is for people and holds no secret. The actor is who is signed in, unless another is named.
+    """
+    chain = await AuditChain.select_for_update().get(id=account_id or DEPLOYMENT_CHAIN)
+    key = caller.deployment.keyring.hashing_key(Purpose.AUDIT_HASHING)
+    event = AuditEvent(
+        id=new_id(caller.now),
+        chain_id=chain.id,
+        sequence=chain.sequence + 1,
+        type=event_type.value,
+        occurred_at=caller.now,
+        actor_id=actor_id or (caller.principal.user.id if caller.principal else None),
+        subject_id=global_id(*subject) if subject else None,
+        source_ip=caller.source_ip,
+        summary=_summary(caller, summary, account_id),
+        hashing_key_id=key.id,
+    )
+    event.hash = event_hash(key, event, chain.hash)
+    await event.save(force_create=True)
+    await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
+
+
+async def start_chain(account_id: UUID) -> None:
+    """Begins a new account's chain, inside the transaction that makes the account."""
+    await AuditChain.create(id=account_id, sequence=0, hash="")
+
+
+def event_hash(key: HashingKey, event: AuditEvent, previous: str) -> str:
+    """HMAC-SHA256 in hex over every column of the event and the hash of the event before it."""
+    fields = (
+        previous,
+        str(event.chain_id),
+        str(event.sequence),
+        event.type,
+        event.occurred_at.isoformat(),
+        str(event.actor_id) if event.actor_id else None,
+        event.subject_id,
+        event.source_ip,
+        event.summary,
+    )
+    # The leading byte tells a missing value from an empty one.
+    return key.mac(_DOMAIN, *(b"\0" if field is None else b"\1" + field.encode() for field in fields))
+
+
+def _summary(caller: Caller, summary: str, account_id: UUID | None) -> str:
+    by_provider = account_id and caller.principal and caller.principal.role is Role.OPERATOR
+    # Customers do not see the provider's users, so the text says whose act it was.
+    return summary[: MAXIMUM_SUMMARY - 20] + (" (by the provider)" if by_provider else "")

@@ -1,0 +1,31 @@
+"""What every use case is given first: who asks, from where, at what instant, and of which deployment."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from auth.crypto.keyring import Keyring
+from auth.principal import Principal
+from models.instants import Clock
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is the same for every call: the server's keys and clock, and the settings that use cases need."""
+
+    keyring: Keyring
+    clock: Clock
+    issuer: str
+    key_prefix: str
+    access_token_lifetime: timedelta
+    session_lifetime: timedelta
+    invitation_lifetime: timedelta
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One call. `now` is read once, so that everything in one answer agrees on the time."""
+
+    principal: Principal | None
+    source_ip: str | None
+    now: datetime
+    deployment: Deployment

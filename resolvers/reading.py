@@ -1,0 +1,232 @@
+"""Every list and look-up, each through the gate and within its scope."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import TypeVar
+
+from tortoise.expressions import Q
+from tortoise.models import Model
+
+from auth.permissions import Permission
+from auth.policy import Denied, Scope, authorize, require_sign_in
+from models.account import Account
+from models.audit import AuditEvent
+from models.credential import Credential, CredentialStatus
+from models.identity import Identity, IdentityStatus
+from models.ids import Kind, parse_global_id
+from models.service import Service, ServiceStatus
+from models.user import Role, User
+from resolvers.caller import Caller
+from resolvers.errors import BadArgument, NotFound
+from resolvers.paging import MAXIMUM_SIZE, Order, Page, PageRequest, load_page
+from resolvers.reach import AnyRow, find, in_reach
+
+Row = TypeVar("Row", bound=Model)
+OLDEST_FIRST = Order("id")
+
+_READ = {
+    Kind.USER: Permission.READ_USERS,
+    Kind.IDENTITY: Permission.READ_IDENTITIES,
+    Kind.SERVICE: Permission.READ_SERVICES,
+    Kind.CREDENTIAL: Permission.READ_CREDENTIALS,
+    Kind.AUDIT_EVENT: Permission.READ_AUDIT_LOG,
+}
+_MODELS: dict[Kind, type[Model]] = {
+    Kind.ACCOUNT: Account,
+    Kind.USER: User,
+    Kind.IDENTITY: Identity,
+    Kind.SERVICE: Service,
+    Kind.CREDENTIAL: Credential,
+    Kind.AUDIT_EVENT: AuditEvent,
+}
+
+
+@dataclass(frozen=True)
+class UserFilter:
+    account_id: str | None = None
+    roles: Sequence[Role] | None = None
+    api_access: bool | None = None
+    email_contains: str | None = None
+
+
+@dataclass(frozen=True)
+class IdentityFilter:
+    account_id: str | None = None
+    statuses: Sequence[IdentityStatus] | None = None
+    name_contains: str | None = None
+    service_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ServiceFilter:
+    account_id: str | None = None
+    statuses: Sequence[ServiceStatus] | None = None
+    name_contains: str | None = None
+    identity_id: str | None = None
+
+
+@dataclass(frozen=True)
+class CredentialFilter:
+    account_id: str | None = None
+    statuses: Sequence[CredentialStatus] | None = None
+    identity_id: str | None = None
+    service_id: str | None = None
+    owner_id: str | None = None
+    name_contains: str | None = None
+    expires_before: datetime | None = None
+    unused_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AuditEventFilter:
+    account_id: str | None = None
+    types: Sequence[str] | None = None
+    actor_id: str | None = None
+    subject_id: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+async def read_accounts(caller: Caller, page: PageRequest) -> Page[Account]:
+    """Operators see every account, others their own."""
+    return await load_page(in_reach(Account, _account_scope(caller)), OLDEST_FIRST, page)
+
+
+async def read_users(caller: Caller, filter_: UserFilter, page: PageRequest) -> Page[User]:
+    scope = await _narrowed(authorize(caller.principal, Permission.READ_USERS), filter_.account_id)
+    query = in_reach(User, scope)
+    if filter_.roles is not None:
+        query = query.filter(role__in=list(filter_.roles))
+    if filter_.api_access is not None:
+        query = query.filter(api_access=filter_.api_access)
+    if filter_.email_contains:
+        query = query.filter(email__contains=filter_.email_contains.lower())
+    return await load_page(query, OLDEST_FIRST, page)
+
+
+async def read_identities(caller: Caller, filter_: IdentityFilter, order: Order, page: PageRequest) -> Page[Identity]:
+    scope = await _narrowed(authorize(caller.principal, Permission.READ_IDENTITIES), filter_.account_id)
+    query = in_reach(Identity, scope)
+    if filter_.statuses is not None:
+        query = query.filter(_any_of([Identity.having_status(status, caller.now) for status in filter_.statuses]))
+    if filter_.name_contains:
+        query = query.filter(name__icontains=filter_.name_contains)
+    if filter_.service_id is not None:
+        service = await _named(Service, scope, filter_.service_id)
+        query = query.filter(services__id=service.id)
+    return await load_page(query, order, page)
+
+
+async def read_services(caller: Caller, filter_: ServiceFilter, order: Order, page: PageRequest) -> Page[Service]:
+    scope = await _narrowed(authorize(caller.principal, Permission.READ_SERVICES), filter_.account_id)
+    query = in_reach(Service, scope)
+    if filter_.statuses is not None:
+        query = query.filter(_any_of([Service.having_status(status, caller.now) for status in filter_.statuses]))
+    if filter_.name_contains:
+        query = query.filter(name__icontains=filter_.name_contains)
+    if filter_.identity_id is not None:
+        identity = await _named(Identity, scope, filter_.identity_id)
+        query = query.filter(identities__id=identity.id)
+    return await load_page(query, order, page)
+
+
+async def read_credentials(
+    caller: Caller, filter_: CredentialFilter, order: Order, page: PageRequest
+) -> Page[Credential]:
+    """Members see their own, others all of the account. Revoked ones only where the filter names them."""
+    scope = await _narrowed(authorize(caller.principal, Permission.READ_CREDENTIALS), filter_.account_id)
+    query = in_reach(Credential, scope)
+    if filter_.statuses is None:
+        query = query.filter(revoked_at__isnull=True)
+    else:
+        wanted = [Credential.having_status(status, caller.now) for status in filter_.statuses]
+        query = query.filter(_any_of(wanted))
+    if filter_.service_id is not None:
+        query = query.filter(service_id=(await _named(Service, scope, filter_.service_id)).id)
+    if filter_.identity_id is not None:
+        query = query.filter(identity_id=(await _named(Identity, scope, filter_.identity_id)).id)
+    if filter_.owner_id is not None:
+        query = query.filter(owner_id=(await _named(User, scope, filter_.owner_id)).id)
+    if filter_.name_contains:
+        query = query.filter(name__contains=filter_.name_contains)
+    if filter_.expires_before:
+        query = query.filter(expires_at__lt=filter_.expires_before)
+    if filter_.unused_since:
+        query = query.filter(last_used_at__lt=filter_.unused_since)
+    return await load_page(query, order, page)
+
+
+async def read_audit_events(caller: Caller, filter_: AuditEventFilter, page: PageRequest) -> Page[AuditEvent]:
+    """Operators see every chain, the deployment's own included; others their account's."""
+    scope = await _narrowed(authorize(caller.principal, Permission.READ_AUDIT_LOG), filter_.account_id)
+    query = in_reach(AuditEvent, scope)
+    if filter_.types is not None:
+        query = query.filter(type__in=list(filter_.types))
+    if filter_.actor_id is not None:
+        query = query.filter(actor_id=(await _named(User, scope, filter_.actor_id)).id)
+    if filter_.subject_id is not None:
+        query = query.filter(subject_id=await _named_subject(scope, filter_.subject_id))
+    if filter_.after:
+        query = query.filter(occurred_at__gte=filter_.after)
+    if filter_.before:
+        query = query.filter(occurred_at__lt=filter_.before)
+    return await load_page(query, OLDEST_FIRST, page)
+
+
+async def read_nodes(caller: Caller, global_ids: Sequence[str]) -> list[Model | None]:
+    """The rows with these ids, None for what is not in reach or may not be read. Raises Unauthenticated,
+    BadArgument."""
+    if len(global_ids) > MAXIMUM_SIZE:
+        raise BadArgument(f"At most {MAXIMUM_SIZE} ids at once, please.")
+    return [await read_node(caller, id_) for id_ in global_ids]
+
+
+async def read_node(caller: Caller, global_id: str) -> Model | None:
+    """The row with an id, None where it is not in reach or may not be read. Raises Unauthenticated."""
+    principal = require_sign_in(caller.principal)
+    parsed = parse_global_id(global_id)
+    if parsed is None:
+        return None
+    kind, id_ = parsed
+    if kind is Kind.USER and id_ == principal.user.id:
+        return principal.user
+    try:
+        scope = _account_scope(caller) if kind is Kind.ACCOUNT else authorize(principal, _READ[kind])
+    except Denied:
+        return None
+    return await find(_MODELS[kind], scope, global_id)  # type: ignore[type-var]
+
+
+def _account_scope(caller: Caller) -> Scope:
+    """Every account for those who manage them, their own for all others who are signed in."""
+    principal = require_sign_in(caller.principal)
+    return Scope(Permission.MANAGE_ACCOUNTS, principal.account_id, None)
+
+
+async def _narrowed(scope: Scope, account_id: str | None) -> Scope:
+    """The scope within one account that it reaches. Raises NotFound."""
+    if account_id is None:
+        return scope
+    return replace(scope, account_id=(await _named(Account, scope, account_id)).id)
+
+
+async def _named(model: type[AnyRow], scope: Scope, global_id: str) -> AnyRow:
+    """The row that a filter names. Raises NotFound."""
+    row = await find(model, scope, global_id)
+    if row is None:
+        raise NotFound("There is nothing with this id.")
+    return row
+
+
+async def _named_subject(scope: Scope, global_id: str) -> str:
+    parsed = parse_global_id(global_id)
+    if parsed is None or await find(_MODELS[parsed[0]], scope, global_id) is None:  # type: ignore[type-var]
+        raise NotFound("There is nothing with this id.")
+    return global_id
+
+
+def _any_of(conditions: list[Q]) -> Q:
+    return reduce(or_, conditions, Q(id__in=[]))

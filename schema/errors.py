@@ -1,0 +1,74 @@
+"""One table from what can go wrong below to what a client sees.
+
+Expected refusals of a mutation stand in its payload's userErrors; all else is a top-level error with extensions.code.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import strawberry
+from graphql import GraphQLError
+
+from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
+from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
+
+TOP_LEVEL_CODES: dict[type[Exception], str] = {
+    Unauthenticated: "UNAUTHENTICATED",
+    Forbidden: "FORBIDDEN",
+    ApiAccessRemoved: "FORBIDDEN",
+    NotFound: "NOT_FOUND",
+    BadArgument: "BAD_USER_INPUT",
+}
+
+
+def top_level_code(error: GraphQLError) -> str | None:
+    """The code of an error that a resolver raised on purpose; None for one that was not foreseen."""
+    return TOP_LEVEL_CODES.get(type(error.original_error))  # type: ignore[arg-type]
+
+
+@strawberry.type(description="Something that the caller could expect to go wrong.")
+class UserError:
+    field: list[str] | None = strawberry.field(
+        description="Path of the input field at fault, outermost first; null where no single field is."
+    )
+    code: ErrorCode = strawberry.field(description="For programs.")
+    message: str = strawberry.field(description="For people: what was wrong, and what to do.")
+
+    @staticmethod
+    def of(refusal: Refusal) -> "UserError":
+        path = [_camel_case(name) for name in refusal.field]
+        return UserError(field=path or None, code=refusal.code, message=refusal.message)
+
+
+@strawberry.type
+class Payload:
+    """The common part of every mutation's answer."""
+
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What went wrong; empty when all went well. If not, nothing was changed."
+    )
+
+
+Resolver = TypeVar("Resolver", bound=Callable[..., Awaitable[Payload]])
+
+
+def answering_with_user_errors(resolver: Resolver) -> Resolver:
+    """A mutation whose refusals stand in its payload, the rest of which is then null."""
+    payload = cast(type[Payload], resolver.__annotations__["return"])
+
+    @wraps(resolver)
+    async def answer(*arguments: Any, **named: Any) -> Payload:
+        try:
+            return await resolver(*arguments, **named)
+        except Refused as refused:
+            return payload(user_errors=[UserError.of(refusal) for refusal in refused.refusals])
+        except ApiAccessRemoved as removed:
+            return payload(user_errors=[UserError.of(Refusal(ErrorCode.API_ACCESS_REMOVED, str(removed)))])
+
+    return cast(Resolver, answer)
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

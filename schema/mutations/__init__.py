@@ -1,0 +1,1 @@
+"""Mutations, a file for each group."""

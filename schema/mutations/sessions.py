@@ -1,0 +1,66 @@
+"""Signing in and out."""
+
+from datetime import datetime
+
+import strawberry
+
+from auth.crypto.secret import Secret
+from resolvers import sessions
+from schema.context import Info
+from schema.errors import Payload, answering_with_user_errors
+from schema.objects import Viewer
+from schema.viewer import viewer_of
+
+
+@strawberry.input(description="Who signs in.")
+class SignInInput:
+    email: str = strawberry.field(description="In any case.")
+    password: str = strawberry.field(description="Kept nowhere.")
+
+
+@strawberry.input(description="An invitation's token, and the password to set.")
+class AcceptInvitationInput:
+    invitation_token: str = strawberry.field(description="As createUser answered it; good once.")
+    password: str = strawberry.field(description="12 to 1024 characters.")
+
+
+@strawberry.type(description="A session has begun.")
+class SignInPayload(Payload):
+    session_token: str | None = strawberry.field(
+        default=None, description="Shown this once: to be sent as Authorization: Bearer."
+    )
+    expires_at: datetime | None = strawberry.field(default=None, description="When the session ends by itself.")
+    viewer: Viewer | None = strawberry.field(default=None, description="Who has signed in.")
+
+
+@strawberry.type(description="A session has ended.")
+class SignOutPayload(Payload):
+    pass
+
+
+def _signed_in(result: sessions.SignedIn) -> SignInPayload:
+    return SignInPayload(
+        session_token=result.token.reveal(), expires_at=result.expires_at, viewer=viewer_of(result.principal)
+    )
+
+
+@strawberry.type
+class SessionMutations:
+    @strawberry.mutation(description="Starts a session.")
+    @answering_with_user_errors
+    async def sign_in(self, info: Info, input: SignInInput) -> SignInPayload:
+        password = Secret(input.password)
+        return _signed_in(await sessions.sign_in(info.context.caller, email=input.email, password=password))
+
+    @strawberry.mutation(description="Ends the session that asks.")
+    @answering_with_user_errors
+    async def sign_out(self, info: Info) -> SignOutPayload:
+        await sessions.sign_out(info.context.caller)
+        return SignOutPayload()
+
+    @strawberry.mutation(description="A new user sets a first password and is signed in.")
+    @answering_with_user_errors
+    async def accept_invitation(self, info: Info, input: AcceptInvitationInput) -> SignInPayload:
+        token, password = Secret(input.invitation_token), Secret(input.password)
+        caller = info.context.caller
+        return _signed_in(await sessions.accept_invitation(caller, invitation_token=token, password=password))

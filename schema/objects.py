@@ -1,0 +1,319 @@
+"""The things that clients read. Each is made from a row and the instant of the request; fields are then plain values,
+except the connections, which ask for a page."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import UNSET
+
+from auth.crypto.credential_format import mask_api_key
+from auth.permissions import Permission
+from models import account as account_model
+from models import audit as audit_model
+from models import credential as credential_model
+from models import identity as identity_model
+from models import service as service_model
+from models import user as user_model
+from models.account import AccountStatus, DeliveryMethod
+from models.credential import CredentialBlocker, CredentialStatus, RevocationReason
+from models.identity import IdentityKind, IdentityStatus
+from models.ids import Kind, global_id
+from models.instants import or_none
+from models.service import ServiceStatus
+from models.user import Role, UserStatus
+from resolvers.caller import Caller
+from resolvers.reading import (
+    OLDEST_FIRST,
+    AuditEventFilter,
+    CredentialFilter,
+    IdentityFilter,
+    ServiceFilter,
+    read_audit_events,
+    read_credentials,
+    read_identities,
+    read_services,
+)
+from schema.connections import Connection, Node, connect
+from schema.context import Info
+from schema.inputs import page_request
+
+
+def _id(kind: Kind, row: Any) -> strawberry.ID:
+    return strawberry.ID(global_id(kind, row.id))
+
+
+@strawberry.type(description="The rules that an account's credentials are generated under.")
+class CredentialPolicy:
+    max_active_credentials_per_user: int = strawberry.field(
+        description="Credentials a user may hold at once that are neither revoked, expired nor retiring. Default 2."
+    )
+    default_expiry_months: int | None = strawberry.field(
+        description="Months until expiry where a request names none; null means never. Default 12."
+    )
+    never_expires_allowed: bool = strawberry.field(description="Whether a credential may have no end. Default false.")
+    allowed_delivery_methods: list[DeliveryMethod] = strawberry.field(description="How secrets may be delivered.")
+    minimum_rsa_key_bits: int = strawberry.field(description="Of keys that secrets are encrypted to. Default 2048.")
+
+
+@strawberry.type(description="A customer of the provider.")
+class Account(Node):
+    name: str = strawberry.field(description="For people; unique.")
+    status: AccountStatus = strawberry.field(description="Whether the account may be used.")
+    policy: CredentialPolicy = strawberry.field(description="What its new credentials must keep to.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @staticmethod
+    def of(row: account_model.Account) -> "Account":
+        policy = CredentialPolicy(
+            max_active_credentials_per_user=row.max_active_credentials_per_user,
+            default_expiry_months=row.default_expiry_months,
+            never_expires_allowed=row.never_expires_allowed,
+            allowed_delivery_methods=row.allowed_delivery_methods,
+            minimum_rsa_key_bits=row.minimum_rsa_key_bits,
+        )
+        return Account(
+            id=_id(Kind.ACCOUNT, row), name=row.name, status=row.status, policy=policy, created_at=row.created_at
+        )
+
+
+@strawberry.type(description="Somebody who signs in.")
+class User(Node):
+    email: str = strawberry.field(description="What they sign in with; unique.")
+    display_name: str = strawberry.field(description="For people.")
+    role: Role = strawberry.field(description="What they are here.")
+    status: UserStatus = strawberry.field(description="Whether they may sign in.")
+    api_access: bool = strawberry.field(
+        description="Granted and removed by an administrator; without it the user's credentials are blocked."
+    )
+    account: Account | None = strawberry.field(description="Null for operators.")
+    created_at: datetime = strawberry.field(description="When they were added.")
+
+    @staticmethod
+    def of(row: user_model.User, account: Account | None) -> "User":
+        return User(
+            id=_id(Kind.USER, row),
+            email=row.email,
+            display_name=row.display_name,
+            role=row.role,
+            status=row.status,
+            api_access=row.api_access,
+            account=account,
+            created_at=row.created_at,
+        )
+
+    @staticmethod
+    def with_account(row: user_model.User) -> "User":
+        """A user whose account was loaded with it."""
+        return User.of(row, Account.of(row.account) if row.account else None)
+
+
+First = Annotated[int | None, strawberry.argument(description="So many from the start; at most 100. Default 50.")]
+After = Annotated[str | None, strawberry.argument(description="Begin after this cursor.")]
+Last = Annotated[int | None, strawberry.argument(description="So many from the end; at most 100.")]
+Before = Annotated[str | None, strawberry.argument(description="End before this cursor.")]
+
+
+@strawberry.type(description="Whom a credential speaks for, once the provider has vetted it.")
+class Identity(Node):
+    name: str = strawberry.field(description="Never changes after submission.")
+    kind: IdentityKind = strawberry.field(description="Never changes after submission.")
+    status: IdentityStatus = strawberry.field(description="Where it stands now.")
+    valid_until: datetime | None = strawberry.field(description="When it expires; null: it does not.")
+    account: Account = strawberry.field(description="Whose it is.")
+    created_at: datetime = strawberry.field(description="When it was submitted.")
+
+    @strawberry.field(description="The services it may be used with.")
+    async def services(
+        self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> "Connection[Service]":
+        filter_ = ServiceFilter(identity_id=self.id)
+        caller = info.context.caller
+        page = await read_services(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
+        return connect(page, lambda row: Service.of(row, caller))
+
+    @strawberry.field(description="Its credentials that the viewer may see and that are not revoked.")
+    async def credentials(
+        self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> "Connection[Credential]":
+        filter_ = CredentialFilter(identity_id=self.id)
+        caller = info.context.caller
+        page = await read_credentials(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
+        return connect(page, lambda row: Credential.of(row, caller))
+
+    @staticmethod
+    def of(row: identity_model.Identity, caller: Caller, account: Account | None = None) -> "Identity":
+        return Identity(
+            id=_id(Kind.IDENTITY, row),
+            name=row.name,
+            kind=row.kind,
+            status=row.status(caller.now),
+            valid_until=or_none(row.valid_until),
+            account=account or Account.of(row.account),
+            created_at=row.created_at,
+        )
+
+
+@strawberry.type(
+    description="A subscription to one of the provider's APIs. Its status follows from its dates and from suspension "
+    "or cancellation."
+)
+class Service(Node):
+    name: str = strawberry.field(description="For people.")
+    code: str = strawberry.field(
+        description="A slug, used as the OAuth scope of the tokens that its credentials log in for."
+    )
+    status: ServiceStatus = strawberry.field(description="Where it stands now.")
+    starts_at: datetime = strawberry.field(description="SCHEDULED before.")
+    expires_at: datetime | None = strawberry.field(description="EXPIRED from then on; null: it has no end.")
+    account: Account = strawberry.field(description="Whose it is.")
+    created_at: datetime = strawberry.field(description="When it was opened.")
+
+    @strawberry.field(description="The identities that may be used with this service.")
+    async def identities(
+        self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> Connection[Identity]:
+        filter_ = IdentityFilter(service_id=self.id)
+        caller = info.context.caller
+        page = await read_identities(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
+        return connect(page, lambda row: Identity.of(row, caller))
+
+    @strawberry.field(description="Its credentials that the viewer may see and that are not revoked.")
+    async def credentials(
+        self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> "Connection[Credential]":
+        filter_ = CredentialFilter(service_id=self.id)
+        caller = info.context.caller
+        page = await read_credentials(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
+        return connect(page, lambda row: Credential.of(row, caller))
+
+    @staticmethod
+    def of(row: service_model.Service, caller: Caller, account: Account | None = None) -> "Service":
+        return Service(
+            id=_id(Kind.SERVICE, row),
+            name=row.name,
+            code=row.code,
+            status=row.status(caller.now),
+            starts_at=row.starts_at,
+            expires_at=or_none(row.expires_at),
+            account=account or Account.of(row.account),
+            created_at=row.created_at,
+        )
+
+
+@strawberry.type(description="One thing that happened. It is never changed or removed.")
+class AuditEvent(Node):
+    sequence: int = strawberry.field(description="1, 2, 3 … within the account, without a gap.")
+    type: str = strawberry.field(
+        description="subject.action, in the past tense: credential.generated, credential.viewed, login.denied …"
+    )
+    occurred_at: datetime = strawberry.field(description="When.")
+    actor: User | None = strawberry.field(
+        description="Who; null where nobody was signed in, and for the provider's staff where a customer asks."
+    )
+    subject_id: strawberry.ID | None = strawberry.field(description="What it happened to.")
+    source_ip: str | None = strawberry.field(description="From where.")
+    summary: str = strawberry.field(description="For people.")
+    hash: str = strawberry.field(description="Hex; each event's hash covers the one before it.")
+
+    @staticmethod
+    def of(row: audit_model.AuditEvent, caller: Caller) -> "AuditEvent":
+        return AuditEvent(
+            id=_id(Kind.AUDIT_EVENT, row),
+            sequence=row.sequence,
+            type=row.type,
+            occurred_at=row.occurred_at,
+            actor=_actor(row, caller),
+            subject_id=strawberry.ID(row.subject_id) if row.subject_id else None,
+            source_ip=row.source_ip,
+            summary=row.summary,
+            hash=row.hash,
+        )
+
+
+def _actor(row: audit_model.AuditEvent, caller: Caller) -> User | None:
+    if row.actor is None or caller.principal is None:
+        return None
+    seen = caller.principal.account_id in (None, row.actor.account_id)
+    return User.with_account(row.actor) if seen else None
+
+
+@strawberry.type(description="An API key and a secret, of one user, for one identity and one service.")
+class Credential(Node):
+    name: str = strawberry.field(description="Chosen when the credential is generated; it never changes.")
+    masked_api_key: str = strawberry.field(
+        description="The API key with all but its prefix and last four characters hidden."
+    )
+    status: CredentialStatus = strawberry.field(description="Its own status now, whatever may block it.")
+    usable: bool = strawberry.field(description="Whether it would be let in right now; blockers says why not.")
+    blockers: list[CredentialBlocker] = strawberry.field(description="Everything that keeps it out right now.")
+    delivery_method: DeliveryMethod = strawberry.field(description="How its secret was delivered.")
+    public_key_fingerprint: str | None = strawberry.field(
+        description="SHA-256 of the SubjectPublicKeyInfo the secret was encrypted to, in hex; null for VIEW_AND_COPY."
+    )
+    identity: Identity = strawberry.field(description="Whom it speaks for.")
+    service: Service = strawberry.field(description="What it is for.")
+    owner: User = strawberry.field(description="Who generated it.")
+    account: Account = strawberry.field(description="Whose it is.")
+    created_at: datetime = strawberry.field(description="When it was generated.")
+    expires_at: datetime | None = strawberry.field(description="EXPIRED from then on; null: it has no end.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
+    revocation_reason: RevocationReason | None = strawberry.field(description="Why it was revoked.")
+    last_used_at: datetime | None = strawberry.field(description="To the minute; null: not yet.")
+
+    @strawberry.field(description="What happened to it.")
+    async def audit_events(
+        self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> Connection[AuditEvent]:
+        filter_ = AuditEventFilter(subject_id=self.id)
+        caller = info.context.caller
+        page = await read_audit_events(caller, filter_, page_request(first, after, last, before))
+        return connect(page, lambda row: AuditEvent.of(row, caller))
+
+    @staticmethod
+    def of(row: credential_model.Credential, caller: Caller) -> "Credential":
+        blockers = row.blockers(caller.now)
+        account = Account.of(row.account)
+        return Credential(
+            id=_id(Kind.CREDENTIAL, row),
+            name=row.name,
+            masked_api_key=mask_api_key(row.api_key),
+            status=row.status(caller.now),
+            usable=not blockers,
+            blockers=blockers,
+            delivery_method=row.delivery_method,
+            public_key_fingerprint=row.public_key_fingerprint,
+            identity=Identity.of(row.identity, caller, account),
+            service=Service.of(row.service, caller, account),
+            owner=User.of(row.owner, account),
+            account=account,
+            created_at=row.created_at,
+            expires_at=or_none(row.expires_at),
+            revoked_at=row.revoked_at,
+            revocation_reason=row.revocation_reason,
+            last_used_at=or_none(row.last_used_at),
+        )
+
+
+@strawberry.type(description="Who is asking, and what they may do.")
+class Viewer:
+    user: User = strawberry.field(description="Who.")
+    account: Account | None = strawberry.field(description="Null for operators.")
+    role: Role = strawberry.field(description="As what.")
+    permissions: list[Permission] = strawberry.field(description="What they may do.")
+
+
+_OBJECT_OF: dict[type, Callable[[Any, Caller], Node]] = {
+    account_model.Account: lambda row, _: Account.of(row),
+    user_model.User: lambda row, _: User.with_account(row),
+    identity_model.Identity: Identity.of,
+    service_model.Service: Service.of,
+    credential_model.Credential: Credential.of,
+    audit_model.AuditEvent: AuditEvent.of,
+}
+
+
+def node_of(row: Any, caller: Caller) -> Node | None:
+    """The object of any row; None for None."""
+    return None if row is None else _OBJECT_OF[type(row)](row, caller)

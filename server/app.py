@@ -1,0 +1,96 @@
+"""The front door: all the wiring on one screen."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from auth.crypto.keyring import Keyring, load_keyring, read_keyring
+from models import database
+from models.instants import Clock, system_clock
+from resolvers.caller import Deployment
+from resolvers.server_keys import confirm_keys
+from schema.api import build_api
+from server import graphiql
+from server.graphql_endpoint import GraphQLEndpoint
+from server.logs import RequestLog, configure_logs
+from server.settings import Settings, load_settings
+
+GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
+
+
+def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
+    """The server as an ASGI application. On start it upgrades the database and confirms the server's keys."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with deployed(settings, clock) as deployment:
+            app.state.deployment = deployment
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/", to_graphiql),
+            Route("/graphql", GraphQLEndpoint(build_api()).answer, methods=["POST"]),
+            *graphiql.routes(GRAPHIQL_DIST),
+            Route("/healthz", healthy),
+            Route("/readyz", ready),
+        ],
+        middleware=[Middleware(RequestLog)],
+        lifespan=lifespan,
+    )
+
+
+def create_app_from_environment() -> Starlette:
+    """For uvicorn's workers, which can only be given a name."""
+    configure_logs()
+    return create_app(load_settings())
+
+
+@asynccontextmanager
+async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Deployment]:
+    """The database at its newest schema, and the keys that belong to it. Use cases work inside.
+    Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
+    async with database.connected(settings.database, pool_size=settings.database_pool_size):
+        await database.upgrade()
+        keyring = read_keys(settings)
+        await confirm_keys(keyring, clock())
+        yield Deployment(
+            keyring=keyring,
+            clock=clock,
+            issuer=settings.issuer,
+            key_prefix=settings.key_prefix,
+            access_token_lifetime=settings.access_token_lifetime,
+            session_lifetime=settings.session_lifetime,
+            invitation_lifetime=settings.invitation_lifetime,
+        )
+
+
+def read_keys(settings: Settings) -> Keyring:
+    """The server's keys from where the settings say. Raises KeyringUnreadable."""
+    if settings.keys is not None:
+        return read_keyring(settings.keys.get_secret_value().encode())
+    return load_keyring(settings.keys_file or settings.data_dir / "server-keys.json")
+
+
+async def to_graphiql(_request: Request) -> Response:
+    return RedirectResponse("/graphiql")
+
+
+async def healthy(_request: Request) -> Response:
+    """The process runs."""
+    return PlainTextResponse("ok")
+
+
+async def ready(_request: Request) -> Response:
+    """The process can do its work: the database answers."""
+    try:
+        await database.ping()
+    except Exception:  # noqa: BLE001  (whatever it is, this server is not ready)
+        return PlainTextResponse("the database does not answer", status_code=503)
+    return PlainTextResponse("ok")

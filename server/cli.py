@@ -1,0 +1,224 @@
+"""The command line."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+import uvicorn
+
+from auth.crypto.envelopes import EnvelopeUnreadable, PrivateKeyUnreadable, open_envelope, read_private_key
+from auth.crypto.keyring import KeyringUnreadable
+from auth.crypto.secret import Secret
+from models import database
+from models.user import Role
+from resolvers.accounts import create_operator
+from resolvers.caller import Caller
+from resolvers.errors import Refused
+from schema.api import build_api
+from server.app import GRAPHIQL_DIST, create_app, deployed
+from server.demo import DemoRefused, Person, prepare_demo
+from server.logs import configure_logs
+from server.settings import Settings, SettingsUnusable, load_settings
+
+Arguments = ParamSpec("Arguments")
+
+_EXPECTED = (SettingsUnusable, KeyringUnreadable, DemoRefused, EnvelopeUnreadable, PrivateKeyUnreadable)
+
+
+def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[Arguments, None]:
+    """Runs a command; what can be expected to go wrong becomes one sentence and exit status 1, no traceback."""
+
+    @wraps(function)
+    def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
+        try:
+            result = function(*arguments, **named)
+            if result is not None:
+                asyncio.run(_awaited(result))
+        except _EXPECTED as error:
+            raise click.ClickException(str(error)) from None
+        except Refused as refused:
+            raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
+        except OSError as error:
+            raise click.ClickException(error.strerror or type(error).__name__) from None
+
+    return run
+
+
+async def _awaited(result: Awaitable[None]) -> None:
+    await result
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sealkey")
+def main() -> None:
+    """Sealkey: a GraphQL server for API credentials.
+
+    Settings come from the environment as SEALKEY_*, or from the TOML file that SEALKEY_CONFIG_FILE names.
+    """
+
+
+@main.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
+@click.option("--workers", type=int, help="Processes to serve with.  [default: 1]")
+@command
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API. Upgrades the database first."""
+    settings = load_settings(host=host, port=port, workers=workers)
+    if settings.workers == 1:
+        _serve_here(settings, _say_where)
+    else:
+        _serve_with_workers(settings)
+
+
+@main.group()
+def operator() -> None:
+    """The provider's own staff."""
+
+
+@operator.command("create")
+@click.option("--email", required=True, help="What the operator will sign in with.")
+@click.option("--name", help="How to show the operator.  [default: the address]")
+@command
+async def operator_create(email: str, name: str | None) -> None:
+    """Add an operator. The password is asked for, or read from standard input where that is no terminal."""
+    password = _read_password()
+    async with deployed(load_settings()) as deployment:
+        caller = Caller(None, None, deployment.clock(), deployment)
+        user = await create_operator(caller, email=email, display_name=name or email, password=password)
+    click.echo(f"Operator {user.email} can sign in now.")
+
+
+@main.command()
+@click.option("--serve", "then_serve", is_flag=True, help="Serve afterwards, and say how to sign in last.")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
+@command
+def demo(then_serve: bool, host: str | None, port: int | None) -> None:
+    """Fill an empty database with two accounts to play with, and say how to sign in."""
+    settings = load_settings(host=host, port=port)
+    people = asyncio.run(_prepare_demo(settings))
+    if then_serve:
+        _serve_here(settings, lambda settings: _say_how_to_sign_in(settings, people))
+    else:
+        _say_how_to_sign_in(settings, people)
+
+
+@main.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+@command
+async def upgrade() -> None:
+    """Bring the database to the newest schema."""
+    await database.migrate(load_settings().database)
+    click.echo("The database has the newest schema.")
+
+
+@main.command("schema")
+@command
+def print_schema() -> None:
+    """Print the API's schema (SDL)."""
+    click.echo(build_api().as_str())
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key", "key_file", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="PEM."
+)
+@command
+def decrypt(file: Path, key_file: Path) -> None:
+    """Open an encrypted file (CMS or JWE) with the private key it was made for; prints what is in it."""
+    pem = key_file.read_bytes()
+    try:
+        key = read_private_key(pem, None)
+    except PrivateKeyUnreadable:
+        if b"ENCRYPTED" not in pem:
+            raise
+        key = read_private_key(pem, click.prompt("Passphrase", hide_input=True, err=True).encode())
+    sys.stdout.buffer.write(open_envelope(file.read_bytes(), key))
+    sys.stdout.flush()
+
+
+class _Server(uvicorn.Server):
+    """Says something once it listens."""
+
+    def __init__(self, config: uvicorn.Config, say: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._say = say
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._say()
+
+
+def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
+    configure_logs()
+    server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
+    server.run()
+    if not server.started:
+        raise click.ClickException(f"The server could not start on {settings.host}:{settings.port}; see above for why.")
+
+
+def _serve_with_workers(settings: Settings) -> None:
+    """Workers are processes that read the settings themselves; here are only the address and their number."""
+    _say_where(settings)
+    uvicorn.run("server.app:create_app_from_environment", factory=True, workers=settings.workers, **_uvicorn(settings))
+
+
+def _uvicorn(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "log_level": "warning",
+        "access_log": False,
+        # A client's address is the socket's; headers that claim another are not believed.
+        "proxy_headers": False,
+        "server_header": False,
+    }
+
+
+async def _prepare_demo(settings: Settings) -> list[Person]:
+    async with deployed(settings) as deployment:
+        return await prepare_demo(deployment)
+
+
+def _read_password() -> Secret:
+    if sys.stdin.isatty():
+        return Secret(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return Secret(sys.stdin.readline().rstrip("\r\n"))
+
+
+def _say_where(settings: Settings) -> None:
+    click.echo(f"Sealkey is serving GraphQL at {_address(settings)}/graphql")
+    _say_graphiql(settings)
+
+
+def _say_graphiql(settings: Settings) -> None:
+    if (GRAPHIQL_DIST / "index.html").exists():
+        click.echo(f"GraphiQL:      {_address(settings)}/graphiql")
+    else:
+        click.echo("GraphiQL:      not built; `make graphiql` builds it, with Node 20 or newer")
+
+
+def _say_how_to_sign_in(settings: Settings, people: list[Person]) -> None:
+    click.echo()
+    click.echo(f"GraphQL:       {_address(settings)}/graphql")
+    _say_graphiql(settings)
+    click.echo("Sign in as (the passwords were made this moment and are shown this once):")
+    for role in (Role.OPERATOR, Role.ADMINISTRATOR, Role.MEMBER):
+        person = next(person for person in people if person.role is role)
+        click.echo(f"  {role.value.lower():15}{person.email:27}{person.password.reveal()}")
+
+
+def _address(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"

@@ -1,0 +1,146 @@
+"""GraphQL over HTTP: one POST, one operation, one answer.
+
+Wrong requests are told apart by status (400, 405, 406, 413, 415), and none of them reaches the schema.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from graphql import GraphQLError
+from graphql.error import GraphQLSyntaxError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth.crypto.secret import Secret
+from auth.sessions import find_principal
+from resolvers.caller import Caller, Deployment
+from schema.api import Api
+from schema.context import Context
+from schema.errors import top_level_code
+from server.logs import log_fault
+from server.redaction import without_values
+
+MAXIMUM_BODY = 1024 * 1024
+_GRAPHQL_JSON = "application/graphql-response+json"
+_JSON = "application/json"
+
+
+class BadRequest(Exception):
+    """The request is not one operation in JSON; the message says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class GraphQLEndpoint:
+    """Answers operations on an API, for whoever the session token says is asking."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def answer(self, request: Request) -> Response:
+        media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
+        try:
+            operation = await _read_operation(request)
+        except BadRequest as error:
+            body = {"errors": [_error(str(error), "BAD_REQUEST")]}
+            return _answer(body, error.status, media_type)
+        body = await self._execute(operation, await _caller(request))
+        # A client that knows the newer media type reads the status; older ones expect 200 for whatever GraphQL says.
+        failed_before_execution = "data" not in body
+        status = 400 if failed_before_execution and media_type == _GRAPHQL_JSON else 200
+        return _answer(body, status, media_type)
+
+    async def _execute(self, operation: dict[str, Any], caller: Caller) -> dict[str, Any]:
+        result = await self.api.execute(
+            operation["query"],
+            variable_values=operation.get("variables"),
+            operation_name=operation.get("operationName"),
+            context_value=Context(caller),
+        )
+        errors = [_present(error) for error in result.errors or ()]
+        failed_before_execution = result.data is None and all("path" not in error for error in errors)
+        body = {} if failed_before_execution else {"data": result.data}
+        return {**body, "errors": errors} if errors else body
+
+
+async def _caller(request: Request) -> Caller:
+    deployment: Deployment = request.app.state.deployment
+    now = deployment.clock()
+    token = _bearer_token(request)
+    principal = await find_principal(token, now) if token else None
+    return Caller(principal, request.client.host if request.client else None, now, deployment)
+
+
+def _bearer_token(request: Request) -> Secret | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return Secret(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+
+
+async def _read_operation(request: Request) -> dict[str, Any]:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != _JSON:
+        raise BadRequest(415, "Send the operation as JSON, with Content-Type: application/json.")
+    try:
+        operation = orjson.loads(await _read_body(request))
+    except orjson.JSONDecodeError:
+        raise BadRequest(400, "The body is not JSON.") from None
+    _check_operation(operation)
+    return dict(operation)
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAXIMUM_BODY:
+            raise BadRequest(413, f"The body is larger than {MAXIMUM_BODY} bytes.")
+    return bytes(body)
+
+
+def _check_operation(operation: Any) -> None:
+    if not isinstance(operation, dict):
+        raise BadRequest(400, "The body must be a JSON object with a query.")
+    if not isinstance(operation.get("query"), str) or not operation["query"].strip():
+        raise BadRequest(400, "query must be a GraphQL document.")
+    for name, kind in (("variables", dict), ("operationName", str), ("extensions", dict)):
+        if not isinstance(operation.get(name), kind | None):
+            raise BadRequest(400, f"{name} must be {'an object' if kind is dict else 'a string'}, or left out.")
+
+
+def _present(error: GraphQLError) -> dict[str, Any]:
+    """An error as the client sees it: nothing of what it sent, and of what was not foreseen only an id."""
+    code, message = top_level_code(error), error.message
+    if code is None and error.path is not None and error.original_error is not None:
+        code = "INTERNAL_SERVER_ERROR"
+        message = f"Something went wrong here. The log has it under {log_fault(error.original_error)}."
+    elif code is None:
+        code, message = _request_code(error), without_values(message)
+    presented = _error(message, code)
+    if error.locations:
+        presented["locations"] = [location.formatted for location in error.locations]
+    return {**presented, "path": error.path} if error.path else presented
+
+
+def _request_code(error: GraphQLError) -> str:
+    if isinstance(error, GraphQLSyntaxError):
+        return "GRAPHQL_PARSE_FAILED"
+    return "BAD_USER_INPUT" if error.message.startswith("Variable '$") else "GRAPHQL_VALIDATION_FAILED"
+
+
+def _error(message: str, code: str) -> dict[str, Any]:
+    return {"message": message, "extensions": {"code": code}}
+
+
+def _answer(body: dict[str, Any], status: int, media_type: str) -> Response:
+    # Answers can hold secrets: nobody on the way keeps them.
+    headers = {"Cache-Control": "no-store"}
+    return Response(orjson.dumps(body, default=_as_text), status, headers, f"{media_type}; charset=utf-8")
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, UUID | str):
+        return str(value)
+    raise TypeError(type(value).__name__)

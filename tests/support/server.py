@@ -1,0 +1,132 @@
+"""A real server in this process: real sockets, real HTTP, real database; only the clock is the test's."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from pydantic import SecretStr
+
+from server.app import create_app
+from server.settings import Settings
+
+START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **amount: float) -> None:
+        self.now += timedelta(**amount)
+
+
+class Client:
+    """Somebody who sends GraphQL documents over HTTP, with a session token or without."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self.token = token
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def execute(self, document: str, /, **variables: Any) -> dict[str, Any]:
+        """The whole answer, errors and all."""
+        body = {"query": document, "variables": variables}
+        response = httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60)
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def data(self, document: str, /, **variables: Any) -> Any:
+        """The data of an answer that has no errors; of one root field, that field's."""
+        answer = self.execute(document, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data = answer["data"]
+        return next(iter(data.values())) if len(data) == 1 else data
+
+    def error_code(self, document: str, /, **variables: Any) -> str:
+        """extensions.code of an answer's only top-level error."""
+        answer = self.execute(document, **variables)
+        (error,) = answer["errors"]
+        code: str = error["extensions"]["code"]
+        return code
+
+    def mutate(self, name: str, selection: str, /, **fields: Any) -> Any:
+        """The payload of a mutation that takes `input`; `selection` is what to ask for besides userErrors."""
+        input_type = f"{name[0].upper()}{name[1:]}Input"
+        input_type = _INPUT_TYPES.get(name, input_type)
+        document = f"""mutation ($input: {input_type}!) {{
+            {name}(input: $input) {{ {selection} userErrors {{ field code message }} }}
+        }}"""
+        return self.data(document, input=fields)
+
+    def do(self, name: str, selection: str, /, **fields: Any) -> Any:
+        """As `mutate`, for one that must succeed."""
+        payload = self.mutate(name, selection, **fields)
+        assert payload["userErrors"] == [], payload["userErrors"]
+        return payload
+
+    def refusals(self, name: str, selection: str, /, **fields: Any) -> list[tuple[str, list[str] | None]]:
+        """Code and field of each user error of a mutation; everything else in its payload must be null."""
+        payload = self.mutate(name, selection, **fields)
+        errors = payload.pop("userErrors")
+        assert set(payload.values()) <= {None}
+        assert all(error["message"] for error in errors)
+        return [(error["code"], error["field"]) for error in errors]
+
+
+_INPUT_TYPES = {
+    **dict.fromkeys(["rejectIdentity", "suspendIdentity", "reinstateIdentity"], "IdentityInput"),
+    **dict.fromkeys(["suspendService", "resumeService", "cancelService"], "ServiceInput"),
+    **dict.fromkeys(["linkIdentityToService", "unlinkIdentityFromService"], "LinkIdentityInput"),
+}
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    url: str
+    clock: FakeClock
+    database_url: str
+    data_dir: Path
+
+    def client(self, token: str | None = None) -> Client:
+        return Client(self.url, token)
+
+
+@contextmanager
+def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settings: Any) -> Iterator[RunningServer]:
+    """A server on a free port of the loopback address, stopped at the end."""
+    app = create_app(Settings(data_dir=data_dir, database_url=SecretStr(database_url), **settings), clock)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", access_log=False, proxy_headers=False)
+    server = _Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    assert server.ready.wait(30), "the server did not start"
+    try:
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield RunningServer(f"http://127.0.0.1:{port}", clock, database_url, data_dir)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
