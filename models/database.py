@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
@@ -11,7 +11,11 @@ from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
 from tortoise.exceptions import IntegrityError
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
+
+Row = TypeVar("Row", bound=Model)
 
 _APP = {
     "models": [
@@ -71,6 +75,15 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
 def transaction() -> AbstractAsyncContextManager[TransactionalDBClient]:
     """Everything inside happens, or nothing does. On SQLite one writes at a time, deployment-wide."""
     return in_transaction("default")
+
+
+def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """The same rows, held against changes by others until the transaction ends.
+
+    FOR NO KEY UPDATE: who only refers to such a row, as each audit event does to its actor, need not wait for it, and
+    so can't wait in a circle. On SQLite the transaction as a whole is held against others already.
+    """
+    return rows.select_for_update(no_key=True)
 
 
 async def upgrade() -> None:

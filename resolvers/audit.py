@@ -5,6 +5,7 @@ from uuid import UUID
 
 from auth.crypto.keyring import HashingKey, Purpose
 from models.audit import DEPLOYMENT_CHAIN, AuditChain, AuditEvent
+from models.database import locked
 from models.ids import Kind, global_id, new_id
 from models.user import Role
 from resolvers.caller import Caller
@@ -57,7 +58,7 @@ async def record(
     Call it last: it takes the chain's lock, and others of the account wait for it until the transaction ends. The
     summary is for people and holds no secret. The actor is who is signed in, unless another is named.
     """
-    chain = await AuditChain.select_for_update().get(id=account_id or DEPLOYMENT_CHAIN)
+    chain = await locked(AuditChain.filter(id=account_id or DEPLOYMENT_CHAIN)).get()
     key = caller.deployment.keyring.hashing_key(Purpose.AUDIT_HASHING)
     event = AuditEvent(
         id=new_id(caller.now),

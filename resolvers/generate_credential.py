@@ -9,7 +9,7 @@ from auth.permissions import Permission
 from auth.policy import ApiAccessRemoved, Scope, authorize
 from models.account import Account
 from models.credential import Credential, CredentialStatus
-from models.database import transaction
+from models.database import locked, transaction
 from models.identity import Identity
 from models.ids import Kind, new_id
 from models.service import Service
@@ -93,7 +93,7 @@ async def generate_credential(
 async def _lock_owner(scope: Scope) -> User:
     """The owner's row, held until the transaction ends: of two requests for the last free place, one waits. API
     access removed since the request came in counts."""
-    owner = await User.select_for_update().get(id=scope.owner_id)
+    owner = await locked(User.filter(id=scope.owner_id)).get()
     if not owner.api_access:
         raise ApiAccessRemoved
     return owner

@@ -2,7 +2,7 @@
 
 from auth.crypto.secret import Secret
 from auth.passwords import hash_password
-from models.database import transaction
+from models.database import locked, transaction
 from models.ids import Kind
 from models.user import Session, User
 from resolvers.audit import EventType, record
@@ -16,7 +16,7 @@ async def set_password(caller: Caller, *, email: str, password: Secret) -> User:
     refuse_if_any(check_password(password.reveal()))
     password_hash = await hash_password(password)
     async with transaction():
-        user = await User.select_for_update().get_or_none(email=normal_email(email))
+        user = await locked(User.filter(email=normal_email(email))).get_or_none()
         if user is None:
             raise refuse(ErrorCode.NOT_FOUND, "There is no user with this address.", "email")
         user.password_hash = password_hash

@@ -9,6 +9,7 @@ from auth.policy import Scope
 from models.account import Account
 from models.audit import AuditEvent
 from models.credential import WITH_PARTIES, Credential
+from models.database import locked
 from models.identity import Identity
 from models.ids import Kind, row_id
 from models.service import Service
@@ -63,7 +64,7 @@ async def load(model: type[AnyRow], scope: Scope, global_id: str, *field: str) -
 async def lock(model: type[AnyRow], scope: Scope, global_id: str, *field: str) -> AnyRow:
     """As `load`, inside a transaction: until it ends nobody else changes the row."""
     id_ = row_id(_KINDS[model], global_id)
-    await _rows(model, scope).select_for_update().get_or_none(id=id_ or _NOBODY)
+    await locked(_rows(model, scope)).get_or_none(id=id_ or _NOBODY)
     return await load(model, scope, global_id, *field)
 
 
