@@ -5,13 +5,28 @@ A fast hash is enough: there is nothing to guess.
 
 import hashlib
 import secrets
+from enum import StrEnum
 
 from auth.crypto.secret import Secret
 
 
-def generate_token(purpose: str) -> Secret:
+class TokenPurpose(StrEnum):
+    """What a token is for; the value stands in the token, for people and scanners to see."""
+
+    SESSION = "session"
+    PERSONAL = "pat"
+    GATEWAY = "gateway"
+    INVITATION = "invitation"
+
+
+def generate_token(purpose: TokenPurpose) -> Secret:
     """A new token, `sealkey_<purpose>_<43 base64url>`."""
     return Secret(f"sealkey_{purpose}_{secrets.token_urlsafe(32)}")
+
+
+def purpose_of(token: Secret) -> TokenPurpose | None:
+    """What a text claims to be a token for."""
+    return next((purpose for purpose in TokenPurpose if token.reveal().startswith(f"sealkey_{purpose}_")), None)
 
 
 def hash_token(token: Secret) -> str:

@@ -10,6 +10,7 @@ class Permission(StrEnum):
     MANAGE_ACCOUNTS = "MANAGE_ACCOUNTS"
     MANAGE_USERS = "MANAGE_USERS"
     READ_USERS = "READ_USERS"
+    MANAGE_GATEWAYS = "MANAGE_GATEWAYS"
     VET_IDENTITIES = "VET_IDENTITIES"
     SUBMIT_IDENTITIES = "SUBMIT_IDENTITIES"
     READ_IDENTITIES = "READ_IDENTITIES"
@@ -31,6 +32,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.MANAGE_ACCOUNTS,
             _P.MANAGE_USERS,
             _P.READ_USERS,
+            _P.MANAGE_GATEWAYS,
             _P.VET_IDENTITIES,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
@@ -46,6 +48,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         {
             _P.MANAGE_USERS,
             _P.READ_USERS,
+            _P.MANAGE_GATEWAYS,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,

@@ -9,9 +9,9 @@ Denied               the gate said no
 from dataclasses import dataclass
 from uuid import UUID
 
-from auth.permissions import NEED_API_ACCESS, ROLE_PERMISSIONS, Permission
+from auth.permissions import ROLE_PERMISSIONS, Permission
 from auth.principal import Principal
-from models.user import Role
+from models.user import Role, User
 
 
 class Denied(Exception):
@@ -60,20 +60,34 @@ def authorize(principal: Principal | None, *permissions: Permission) -> Scope:
     raise _denial(principal, permissions)
 
 
-def require_sign_in(principal: Principal | None) -> Principal:
-    """For what everyone signed in may do: see and end their own session. Raises Unauthenticated."""
+def require_user(principal: Principal | None) -> User:
+    """For what every person may do: see who they are. Raises Unauthenticated, and Forbidden for gateways."""
     if principal is None:
         raise Unauthenticated
-    return principal
+    if principal.user is None:
+        raise Forbidden("A gateway's token checks credentials and does nothing else.")
+    return principal.user
+
+
+def require_person(principal: Principal | None) -> User:
+    """For what a person does with their own hands: change a password, make a token. Raises Unauthenticated, and
+    Forbidden where a token asks, so that a leaked token can't be made into more."""
+    user = require_user(principal)
+    if principal is not None and principal.token_id is not None:
+        raise Forbidden("This takes a signed-in person; a token can't do it.")
+    return user
 
 
 def _scope(principal: Principal, permission: Permission) -> Scope:
     only_own = principal.role is Role.MEMBER
-    return Scope(permission, principal.account_id, principal.user.id if only_own else None)
+    return Scope(permission, principal.account_id, principal.user_id if only_own else None)
 
 
 def _denial(principal: Principal, permissions: tuple[Permission, ...]) -> Denied:
-    of_role = ROLE_PERMISSIONS[principal.role]
-    if any(permission in of_role & NEED_API_ACCESS for permission in permissions):
-        return ApiAccessRemoved()
-    return Forbidden(f"This needs the permission {' or '.join(permissions)}, which your role does not have.")
+    wanted = ROLE_PERMISSIONS[principal.role].intersection(permissions)
+    needed = " or ".join(permissions)
+    if not wanted:
+        return Forbidden(f"This needs the permission {needed}, which your role does not have.")
+    if principal.granted is not None and not wanted & principal.granted:
+        return Forbidden(f"This needs the permission {needed}, which this token was not given.")
+    return ApiAccessRemoved()

@@ -1,35 +1,57 @@
-"""Who is asking."""
+"""Who is asking: a person, in a session or by a token, or a machine."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 from uuid import UUID
 
 from auth.permissions import NEED_API_ACCESS, ROLE_PERMISSIONS, Permission
+from models.access_token import AccessToken
 from models.user import Role, User
 
 
 @dataclass(frozen=True)
 class Principal:
-    """A signed-in user, and the session that says so."""
+    """Somebody or something that has shown who it is.
 
-    user: User
-    session_id: UUID
+    user:       None for gateways, which are machines.
+    account_id: None for operators, who belong to no account, and gateways that serve every account.
+    granted:    what a token is good for; None where it is everything that the role allows.
+    """
+
+    role: Role
+    account_id: UUID | None
+    user: User | None
+    session_id: UUID | None = None
+    token_id: UUID | None = None
+    granted: frozenset[Permission] | None = None
+
+    @classmethod
+    def of_user(cls, user: User, session_id: UUID | None = None) -> Self:
+        """A person, signed in."""
+        return cls(role=user.role, account_id=user.account_id, user=user, session_id=session_id)
+
+    @classmethod
+    def of_token(cls, token: AccessToken) -> Self:
+        """Who a token speaks for; its user must have been loaded with it."""
+        granted = frozenset(Permission(name) for name in token.permission_names)
+        if token.user is None:
+            return cls(Role.GATEWAY, token.account_id, None, token_id=token.id, granted=granted)
+        return cls(token.user.role, token.user.account_id, token.user, token_id=token.id, granted=granted)
 
     @property
-    def role(self) -> Role:
-        return self.user.role
-
-    @property
-    def account_id(self) -> UUID | None:
-        """None for operators, who belong to no account."""
-        return self.user.account_id
+    def user_id(self) -> UUID | None:
+        return self.user.id if self.user else None
 
     @property
     def lacks_api_access(self) -> bool:
-        return self.role is Role.MEMBER and not self.user.api_access
+        return self.user is not None and self.role is Role.MEMBER and not self.user.api_access
 
     @cached_property
     def permissions(self) -> frozenset[Permission]:
-        """What the role allows, less what API access would add where it is not granted."""
+        """What the role allows, less what API access would add where it is not granted, and of a token only what it
+        was given."""
         held = ROLE_PERMISSIONS[self.role]
-        return held - NEED_API_ACCESS if self.lacks_api_access else held
+        if self.lacks_api_access:
+            held -= NEED_API_ACCESS
+        return held if self.granted is None else held & self.granted

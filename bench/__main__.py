@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from uuid import UUID
 
 from auth.crypto.credential_format import generate_api_key, generate_api_secret
 from auth.crypto.keyring import Purpose
@@ -50,7 +49,7 @@ async def main() -> None:
 
 async def _measure(deployment: Deployment, question: Question) -> None:
     operator = await User.get(role=Role.OPERATOR).select_related("account")
-    caller = Caller(Principal(operator, UUID(int=0)), None, deployment.clock(), deployment)
+    caller = Caller(Principal.of_user(operator), None, deployment.clock(), deployment)
     api, context = build_api(), Context(caller)
     key = deployment.keyring.hashing_key(Purpose.CREDENTIAL_HASHING)
     kept = hash_secret(key, question.api_key, question.api_secret)

@@ -19,7 +19,18 @@ Row = TypeVar("Row", bound=Model)
 
 _APP = {
     "models": [
-        f"models.{module}" for module in ("account", "user", "identity", "service", "credential", "audit", "server_key")
+        f"models.{module}"
+        for module in (
+            "account",
+            "user",
+            "access_token",
+            "identity",
+            "service",
+            "credential",
+            "audit",
+            "server_key",
+            "throttle",
+        )
     ],
     "default_connection": "default",
     "migrations": "models.migrations",

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     SERVICE = "svc"
     CREDENTIAL = "cred"
     AUDIT_EVENT = "evt"
+    ACCESS_TOKEN = "tok"  # noqa: S105
 
 
 def new_id(now: datetime) -> UUID:

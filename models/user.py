@@ -36,6 +36,9 @@ class User(Model):
     api_access = fields.BooleanField(default=False)
     # Null until an invitation is accepted: nobody has a default password.
     password_hash = fields.CharField(max_length=200, null=True)
+    # Whom an OpenID provider says they are, where they sign in with one: its issuer and its subject.
+    oidc_issuer = fields.CharField(max_length=255, null=True)
+    oidc_subject = fields.CharField(max_length=255, null=True)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -70,6 +73,8 @@ class Session(Model):
     token_hash = fields.CharField(max_length=64)
     created_at = fields.DatetimeField()
     expires_at = fields.DatetimeField()
+    # To the minute.
+    last_seen_at = fields.DatetimeField()
     ended_at = fields.DatetimeField(null=True)
 
     class Meta:

@@ -16,6 +16,17 @@ class EventType(StrEnum):
 
     ACCOUNT_CREATED = "account.created"
     USER_CREATED = "user.created"
+    USER_ROLE_SET = "user.role_set"
+    USER_API_ACCESS_GRANTED = "user.api_access_granted"
+    USER_API_ACCESS_REMOVED = "user.api_access_removed"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_REACTIVATED = "user.reactivated"
+    ACCOUNT_SUSPENDED = "account.suspended"
+    ACCOUNT_REINSTATED = "account.reinstated"
+    TOKEN_CREATED = "token.created"  # noqa: S105
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105
+    ACCESS_DENIED = "access.denied"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105
     PASSWORD_SET = "password.set"  # noqa: S105
     INVITATION_ACCEPTED = "invitation.accepted"
     SESSION_STARTED = "session.started"
@@ -66,7 +77,7 @@ async def record(
         sequence=chain.sequence + 1,
         type=event_type.value,
         occurred_at=caller.now,
-        actor_id=actor_id or (caller.principal.user.id if caller.principal else None),
+        actor_id=actor_id or (caller.principal.user_id if caller.principal else None),
         subject_id=global_id(*subject) if subject else None,
         source_ip=caller.source_ip,
         summary=_summary(caller, summary, account_id),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from auth.bearer import SessionRules
 from auth.crypto.keyring import Keyring
 from auth.principal import Principal
 from models.instants import Clock
@@ -17,7 +18,7 @@ class Deployment:
     issuer: str
     key_prefix: str
     access_token_lifetime: timedelta
-    session_lifetime: timedelta
+    session_rules: SessionRules
     invitation_lifetime: timedelta
 
 

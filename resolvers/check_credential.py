@@ -22,6 +22,7 @@ from models.ids import Kind
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
+from resolvers.throttling import throttled
 
 MAXIMUM_BATCH = 100
 
@@ -84,15 +85,16 @@ async def verify_credentials(caller: Caller, questions: Sequence[Question]) -> l
 async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessToken:
     """A short-lived access token for a key and secret. While the service may not be used, its scope is empty.
 
-    Raises Refused: INVALID_CREDENTIALS, the same for an unknown key and a wrong secret; with the right secret the
-    true reason.
+    Raises Throttled, and Refused: INVALID_CREDENTIALS, the same for an unknown key and a wrong secret; with the right
+    secret the true reason.
     """
-    credential = await _authenticate(caller.deployment.keyring, api_key, api_secret)
-    blockers = credential.blockers(caller.now) if credential else []
-    refusal = next((_LOGIN_REFUSALS[blocker] for blocker in blockers if blocker in _LOGIN_REFUSALS), None)
-    if credential is None or refusal:
-        await _record_denied(caller, api_key)
-        raise Refused(refusal or _INVALID)
+    async with throttled(caller, api_key):
+        credential = await _authenticate(caller.deployment.keyring, api_key, api_secret)
+        blockers = credential.blockers(caller.now) if credential else []
+        refusal = next((_LOGIN_REFUSALS[blocker] for blocker in blockers if blocker in _LOGIN_REFUSALS), None)
+        if credential is None or refusal:
+            await _record_denied(caller, api_key)
+            raise Refused(refusal or _INVALID)
     deployment = caller.deployment
     return issue_access_token(
         deployment.keyring.signing_key(),

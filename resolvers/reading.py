@@ -6,12 +6,14 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 from typing import TypeVar
+from uuid import UUID
 
 from tortoise.expressions import Q
 from tortoise.models import Model
 
 from auth.permissions import Permission
-from auth.policy import Denied, Scope, authorize, require_sign_in
+from auth.policy import Denied, Scope, authorize, require_user
+from models.access_token import AccessToken
 from models.account import Account
 from models.audit import AuditEvent
 from models.credential import Credential, CredentialStatus
@@ -23,6 +25,7 @@ from resolvers.caller import Caller
 from resolvers.errors import BadArgument, NotFound
 from resolvers.paging import MAXIMUM_SIZE, Order, Page, PageRequest, load_page
 from resolvers.reach import AnyRow, find, in_reach
+from resolvers.tokens import tokens_in_reach
 
 Row = TypeVar("Row", bound=Model)
 OLDEST_FIRST = Order("id")
@@ -107,6 +110,11 @@ async def read_users(caller: Caller, filter_: UserFilter, page: PageRequest) -> 
     return await load_page(query, OLDEST_FIRST, page)
 
 
+async def read_access_tokens(caller: Caller, page: PageRequest) -> Page[AccessToken]:
+    """One's own personal tokens, and those of gateways for who manages them, ended ones too."""
+    return await load_page(tokens_in_reach(caller).select_related("account"), OLDEST_FIRST, page)
+
+
 async def read_identities(caller: Caller, filter_: IdentityFilter, order: Order, page: PageRequest) -> Page[Identity]:
     scope = await _narrowed(authorize(caller.principal, Permission.READ_IDENTITIES), filter_.account_id)
     query = in_reach(Identity, scope)
@@ -186,24 +194,33 @@ async def read_nodes(caller: Caller, global_ids: Sequence[str]) -> list[Model | 
 
 async def read_node(caller: Caller, global_id: str) -> Model | None:
     """The row with an id, None where it is not in reach or may not be read. Raises Unauthenticated."""
-    principal = require_sign_in(caller.principal)
+    user = require_user(caller.principal)
     parsed = parse_global_id(global_id)
     if parsed is None:
         return None
     kind, id_ = parsed
-    if kind is Kind.USER and id_ == principal.user.id:
-        return principal.user
+    if kind is Kind.ACCESS_TOKEN:
+        return await _access_token(caller, id_)
+    if kind is Kind.USER and id_ == user.id:
+        return user
     try:
-        scope = _account_scope(caller) if kind is Kind.ACCOUNT else authorize(principal, _READ[kind])
+        scope = _account_scope(caller) if kind is Kind.ACCOUNT else authorize(caller.principal, _READ[kind])
     except Denied:
         return None
     return await find(_MODELS[kind], scope, global_id)  # type: ignore[type-var]
 
 
+async def _access_token(caller: Caller, id_: UUID) -> AccessToken | None:
+    try:
+        return await tokens_in_reach(caller).select_related("account").get_or_none(id=id_)
+    except Denied:
+        return None
+
+
 def _account_scope(caller: Caller) -> Scope:
     """Every account for those who manage them, their own for all others who are signed in."""
-    principal = require_sign_in(caller.principal)
-    return Scope(Permission.MANAGE_ACCOUNTS, principal.account_id, None)
+    user = require_user(caller.principal)
+    return Scope(Permission.MANAGE_ACCOUNTS, user.account_id, None)
 
 
 async def _narrowed(scope: Scope, account_id: str | None) -> Scope:
@@ -223,7 +240,9 @@ async def _named(model: type[AnyRow], scope: Scope, global_id: str) -> AnyRow:
 
 async def _named_subject(scope: Scope, global_id: str) -> str:
     parsed = parse_global_id(global_id)
-    if parsed is None or await find(_MODELS[parsed[0]], scope, global_id) is None:  # type: ignore[type-var]
+    # The events themselves are confined to the scope; a token is only ever named by them.
+    known = parsed is not None and parsed[0] is Kind.ACCESS_TOKEN
+    if not known and (parsed is None or await find(_MODELS[parsed[0]], scope, global_id) is None):  # type: ignore[type-var]
         raise NotFound("There is nothing with this id.")
     return global_id
 

@@ -1,20 +1,23 @@
-"""Signing in and out."""
+"""Signing in and out, and the passwords that it takes."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from tortoise.queryset import QuerySet
+
+from auth.bearer import is_active
 from auth.crypto.secret import Secret
-from auth.opaque_token import generate_token, hash_token
+from auth.opaque_token import TokenPurpose, generate_token, hash_token
 from auth.passwords import MAXIMUM_LENGTH, hash_password, password_matches
-from auth.policy import require_sign_in
+from auth.policy import require_person
 from auth.principal import Principal
-from models.account import AccountStatus
-from models.database import transaction
+from models.database import locked, transaction
 from models.ids import Kind, new_id
-from models.user import Invitation, Session, User, UserStatus
+from models.user import Invitation, Session, User
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, Refused, refuse
+from resolvers.throttling import throttled
 from resolvers.validation import check_password, normal_email, refuse_if_any
 
 
@@ -28,99 +31,152 @@ class SignedIn:
 
 
 async def sign_in(caller: Caller, *, email: str, password: Secret) -> SignedIn:
-    """Starts a session. Raises Refused (INVALID_CREDENTIALS), the same for whatever is wrong."""
-    user = await User.get_or_none(email=normal_email(email)).select_related("account")
-    acceptable = len(password.reveal()) <= MAXIMUM_LENGTH
-    kept = user.password_hash if user else None
-    matches = await password_matches(kept, password if acceptable else Secret(""))
-    if user is None or not matches or not _may_sign_in(user):
-        await _record_denied(caller, user)
-        raise _invalid()
+    """Starts a session. Raises Refused (INVALID_CREDENTIALS), the same for whatever is wrong, and Throttled."""
+    async with throttled(caller, normal_email(email)):
+        user = await User.get_or_none(email=normal_email(email)).select_related("account")
+        matches = await _password_matches(user.password_hash if user else None, password)
+        if user is None or not matches or not is_active(user):
+            await _record_denied(caller, user)
+            raise _invalid()
     async with transaction():
         return await _start_session(caller, user)
 
 
 async def sign_out(caller: Caller) -> None:
-    """Ends the session that asks. Raises Unauthenticated."""
-    principal = require_sign_in(caller.principal)
+    """Ends the session that asks. Raises Denied."""
+    user = require_person(caller.principal)
     async with transaction():
-        await Session.filter(id=principal.session_id, ended_at__isnull=True).update(ended_at=caller.now)
-        await record(
-            caller,
-            EventType.SESSION_ENDED,
-            "Signed out",
-            account_id=principal.account_id,
-            subject=(Kind.USER, principal.user.id),
-        )
+        if caller.principal and caller.principal.session_id:
+            await _end(Session.filter(id=caller.principal.session_id), caller.now)
+        await _record(caller, user, EventType.SESSION_ENDED, "Signed out")
+
+
+async def sign_out_everywhere(caller: Caller) -> None:
+    """Ends every session of who asks, this one included. Raises Denied."""
+    user = require_person(caller.principal)
+    async with transaction():
+        await end_sessions(user, caller.now)
+        await _record(caller, user, EventType.SESSION_ENDED, "Signed out everywhere")
 
 
 async def accept_invitation(caller: Caller, *, invitation_token: Secret, password: Secret) -> SignedIn:
     """Sets a new user's first password, once, and signs them in. Raises Refused (INVALID, NOT_FOUND)."""
     refuse_if_any(check_password(password.reveal()))
+    token_hash = hash_token(invitation_token)
+    if not await _open_invitations(token_hash, caller.now).exists():
+        raise _no_such_invitation()
     password_hash = await hash_password(password)
     async with transaction():
-        accepted = await Invitation.filter(
-            token_hash=hash_token(invitation_token), accepted_at__isnull=True, expires_at__gt=caller.now
-        ).update(accepted_at=caller.now)
-        if not accepted:
-            raise refuse(
-                ErrorCode.NOT_FOUND,
-                "This invitation does not exist, was used or has expired. Ask for a new one.",
-                "invitation_token",
-            )
-        invitation = await Invitation.get(token_hash=hash_token(invitation_token))
+        if not await _open_invitations(token_hash, caller.now).update(accepted_at=caller.now):
+            raise _no_such_invitation()
+        invitation = await Invitation.get(token_hash=token_hash)
         user = await User.get(id=invitation.user_id).select_related("account")
-        if not _may_sign_in(user):
-            raise _invalid()
+        if not is_active(user):
+            raise _no_such_invitation()
         user.password_hash = password_hash
         await user.save(update_fields=["password_hash"])
-        await record(
-            caller,
-            EventType.INVITATION_ACCEPTED,
-            f"{user.email} accepted the invitation and set a password",
-            account_id=user.account_id,
-            subject=(Kind.USER, user.id),
-            actor_id=user.id,
-        )
+        summary = f"{user.email} accepted the invitation and set a password"
+        await _record(caller, user, EventType.INVITATION_ACCEPTED, summary)
         return await _start_session(caller, user)
 
 
-def _may_sign_in(user: User) -> bool:
-    account_is_active = user.account is None or user.account.status is AccountStatus.ACTIVE
-    return user.status is UserStatus.ACTIVE and account_is_active
+async def change_password(caller: Caller, *, current_password: Secret, new_password: Secret) -> None:
+    """Changes one's own password and ends all one's sessions, this one included. Raises Denied, Throttled, and
+    Refused (INVALID, INVALID_CREDENTIALS)."""
+    user = require_person(caller.principal)
+    refuse_if_any(check_password(new_password.reveal(), "new_password"))
+    async with throttled(caller, user.email):
+        kept = await User.get(id=user.id)
+        if not await _password_matches(kept.password_hash, current_password):
+            await _record_denied(caller, user)
+            raise refuse(ErrorCode.INVALID_CREDENTIALS, "The current password is not right.", "current_password")
+    password_hash = await hash_password(new_password)
+    async with transaction():
+        changed = await User.filter(id=user.id, password_hash=kept.password_hash).update(password_hash=password_hash)
+        if not changed:
+            raise refuse(ErrorCode.CONFLICT, "The password was changed meanwhile. Sign in again.")
+        await end_sessions(user, caller.now)
+        await _record(caller, user, EventType.PASSWORD_CHANGED, f"{user.email} changed the password")
+
+
+async def set_password(caller: Caller, *, email: str, password: Secret) -> User:
+    """Gives a user a new password without the old one, from the command line only, and ends their sessions.
+    Raises Refused (NOT_FOUND, INVALID)."""
+    refuse_if_any(check_password(password.reveal()))
+    password_hash = await hash_password(password)
+    async with transaction():
+        user = await locked(User.filter(email=normal_email(email))).get_or_none()
+        if user is None:
+            raise refuse(ErrorCode.NOT_FOUND, "There is no user with this address.", "email")
+        user.password_hash = password_hash
+        await user.save(update_fields=["password_hash"])
+        await end_sessions(user, caller.now)
+        summary = f"{user.email} was given a new password from the command line"
+        await _record(caller, user, EventType.PASSWORD_SET, summary)
+    return user
+
+
+async def end_sessions(user: User, now: datetime) -> None:
+    """Ends all sessions of a user, inside a transaction."""
+    await _end(Session.filter(user_id=user.id), now)
 
 
 async def _start_session(caller: Caller, user: User) -> SignedIn:
-    token = generate_token("session")
-    expires_at = caller.now + caller.deployment.session_lifetime
+    token = generate_token(TokenPurpose.SESSION)
+    expires_at = caller.now + caller.deployment.session_rules.lifetime
     session = await Session.create(
         id=new_id(caller.now),
         user=user,
         token_hash=hash_token(token),
         created_at=caller.now,
         expires_at=expires_at,
+        last_seen_at=caller.now,
     )
-    principal = Principal(user=user, session_id=session.id)
-    await record(
-        replace(caller, principal=principal),
-        EventType.SESSION_STARTED,
-        "Signed in",
-        account_id=user.account_id,
-        subject=(Kind.USER, user.id),
-    )
+    principal = Principal.of_user(user, session.id)
+    await _record(replace(caller, principal=principal), user, EventType.SESSION_STARTED, "Signed in")
     return SignedIn(token, expires_at, principal)
 
 
+async def _password_matches(kept: str | None, password: Secret) -> bool:
+    """In the same time whatever is kept, and however long the password."""
+    acceptable = len(password.reveal()) <= MAXIMUM_LENGTH
+    return await password_matches(kept if acceptable else None, password if acceptable else Secret(""))
+
+
+def _open_invitations(token_hash: str, now: datetime) -> QuerySet[Invitation]:
+    return Invitation.filter(token_hash=token_hash, accepted_at__isnull=True, expires_at__gt=now)
+
+
+async def _end(sessions: QuerySet[Session], now: datetime) -> None:
+    await sessions.filter(ended_at__isnull=True).update(ended_at=now)
+
+
 async def _record_denied(caller: Caller, user: User | None) -> None:
+    summary = "A sign-in was refused" if user else "A sign-in for an unknown address was refused"
     async with transaction():
         await record(
             replace(caller, principal=None),
             EventType.SIGN_IN_DENIED,
-            "A sign-in was refused" if user else "A sign-in for an unknown address was refused",
+            summary,
             account_id=user.account_id if user else None,
             subject=(Kind.USER, user.id) if user else None,
         )
 
 
+async def _record(caller: Caller, user: User, event_type: EventType, summary: str) -> None:
+    """About a user, by that same user, unless somebody else is signed in or it came from the command line."""
+    actor_id = None if caller.principal or event_type is EventType.PASSWORD_SET else user.id
+    subject = (Kind.USER, user.id)
+    await record(caller, event_type, summary, account_id=user.account_id, subject=subject, actor_id=actor_id)
+
+
 def _invalid() -> Refused:
     return refuse(ErrorCode.INVALID_CREDENTIALS, "The e-mail address or the password is not right.")
+
+
+def _no_such_invitation() -> Refused:
+    return refuse(
+        ErrorCode.NOT_FOUND,
+        "This invitation does not exist, was used or has expired. Ask for a new one.",
+        "invitation_token",
+    )

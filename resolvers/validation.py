@@ -48,10 +48,10 @@ def check_email(email: str) -> Iterator[Refusal]:
         yield Refusal(ErrorCode.INVALID, "This is not an e-mail address.", ("email",))
 
 
-def check_password(password: str) -> Iterator[Refusal]:
+def check_password(password: str, field: str = "password") -> Iterator[Refusal]:
     if not MINIMUM_LENGTH <= len(password) <= MAXIMUM_LENGTH:
         message = f"A password has {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters."
-        yield Refusal(ErrorCode.INVALID, message, ("password",))
+        yield Refusal(ErrorCode.INVALID, message, (field,))
 
 
 def normal_email(email: str) -> str:

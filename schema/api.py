@@ -15,7 +15,9 @@ from schema.mutations.credentials import CredentialMutations
 from schema.mutations.identities import IdentityMutations
 from schema.mutations.services import ServiceMutations
 from schema.mutations.sessions import SessionMutations
-from schema.objects import Account, AuditEvent, Credential, Identity, Service, User
+from schema.mutations.tokens import TokenMutations
+from schema.mutations.users import UserMutations
+from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User
 from schema.queries import Query
 from schema.scalars import DateTime
 
@@ -30,7 +32,9 @@ _CACHED_DOCUMENTS = 256
 )
 class Mutation(
     SessionMutations,
+    TokenMutations,
     AccountMutations,
+    UserMutations,
     IdentityMutations,
     ServiceMutations,
     CredentialMutations,
@@ -51,7 +55,7 @@ def build_api() -> Api:
     return Api(
         query=Query,
         mutation=Mutation,
-        types=[Account, User, Identity, Service, Credential, AuditEvent],
+        types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
         extensions=[
             lambda: MaxTokensLimiter(max_token_count=MAXIMUM_TOKENS),

@@ -6,6 +6,7 @@ import strawberry
 
 from auth.crypto.envelopes import EnvelopeFormat
 from auth.permissions import Permission
+from models.access_token import AccessTokenKind
 from models.account import AccountStatus, DeliveryMethod
 from models.credential import CredentialBlocker, CredentialStatus, RevocationReason
 from models.identity import IdentityKind, IdentityStatus
@@ -39,6 +40,7 @@ class CredentialOrderField(StrEnum):
 
 
 _DESCRIPTIONS: dict[type[Enum], str] = {
+    AccessTokenKind: "PERSONAL: for somebody's scripts. GATEWAY: for a machine that checks credentials.",
     AccountStatus: "SUSPENDED blocks every credential of the account.",
     CredentialBlocker: "Why a credential is not let in; lifting the cause lifts the block.",
     CredentialOrderField: "What credentials can be ordered by.",

@@ -11,7 +11,10 @@ import strawberry
 from graphql import GraphQLError
 
 from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
+from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
+from resolvers.throttling import Throttled
+from schema.context import Info
 
 TOP_LEVEL_CODES: dict[type[Exception], str] = {
     Unauthenticated: "UNAUTHENTICATED",
@@ -19,12 +22,18 @@ TOP_LEVEL_CODES: dict[type[Exception], str] = {
     ApiAccessRemoved: "FORBIDDEN",
     NotFound: "NOT_FOUND",
     BadArgument: "BAD_USER_INPUT",
+    Throttled: "RATE_LIMITED",
 }
 
 
 def top_level_code(error: GraphQLError) -> str | None:
     """The code of an error that a resolver raised on purpose; None for one that was not foreseen."""
     return TOP_LEVEL_CODES.get(type(error.original_error))  # type: ignore[arg-type]
+
+
+def retry_after(error: GraphQLError) -> int | None:
+    """Seconds until a caller who was throttled should come back."""
+    return error.original_error.seconds if isinstance(error.original_error, Throttled) else None
 
 
 @strawberry.type(description="Something that the caller could expect to go wrong.")
@@ -64,6 +73,8 @@ def answering_with_user_errors(resolver: Resolver) -> Resolver:
         except Refused as refused:
             return payload(user_errors=[UserError.of(refusal) for refusal in refused.refusals])
         except ApiAccessRemoved as removed:
+            info: Info = named["info"]
+            await record_denial(info.context.caller, removed, info.field_name)
             return payload(user_errors=[UserError.of(Refusal(ErrorCode.API_ACCESS_REMOVED, str(removed)))])
 
     return cast(Resolver, answer)

@@ -10,12 +10,14 @@ from strawberry import UNSET
 
 from auth.crypto.credential_format import mask_api_key
 from auth.permissions import Permission
+from models import access_token as access_token_model
 from models import account as account_model
 from models import audit as audit_model
 from models import credential as credential_model
 from models import identity as identity_model
 from models import service as service_model
 from models import user as user_model
+from models.access_token import AccessTokenKind
 from models.account import AccountStatus, DeliveryMethod
 from models.credential import CredentialBlocker, CredentialStatus, RevocationReason
 from models.identity import IdentityKind, IdentityStatus
@@ -107,6 +109,32 @@ class User(Node):
     def with_account(row: user_model.User) -> "User":
         """A user whose account was loaded with it."""
         return User.of(row, Account.of(row.account) if row.account else None)
+
+
+@strawberry.type(description="A token, without what it takes to use it.")
+class AccessToken(Node):
+    kind: AccessTokenKind = strawberry.field(description="Whom it is for.")
+    name: str = strawberry.field(description="To know it by.")
+    permissions: list[Permission] = strawberry.field(description="What it is good for, as far as its owner may do it.")
+    account: Account | None = strawberry.field(description="Whose; null for operators, and gateways of every account.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    expires_at: datetime = strawberry.field(description="When it ends by itself.")
+    revoked_at: datetime | None = strawberry.field(description="When it was ended.")
+    last_used_at: datetime | None = strawberry.field(description="To the minute; null: not yet.")
+
+    @staticmethod
+    def of(row: access_token_model.AccessToken) -> "AccessToken":
+        return AccessToken(
+            id=_id(Kind.ACCESS_TOKEN, row),
+            kind=row.kind,
+            name=row.name,
+            permissions=[Permission(name) for name in row.permission_names],
+            account=Account.of(row.account) if row.account else None,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=or_none(row.last_used_at),
+        )
 
 
 First = Annotated[int | None, strawberry.argument(description="So many from the start; at most 100. Default 50.")]
@@ -307,6 +335,7 @@ class Viewer:
 _OBJECT_OF: dict[type, Callable[[Any, Caller], Node]] = {
     account_model.Account: lambda row, _: Account.of(row),
     user_model.User: lambda row, _: User.with_account(row),
+    access_token_model.AccessToken: lambda row, _: AccessToken.of(row),
     identity_model.Identity: Identity.of,
     service_model.Service: Service.of,
     credential_model.Credential: Credential.of,

@@ -6,7 +6,6 @@ from typing import Annotated
 import strawberry
 from strawberry import UNSET
 
-from auth.policy import require_sign_in
 from models.credential import CredentialStatus
 from models.identity import IdentityStatus
 from models.service import ServiceStatus
@@ -17,6 +16,7 @@ from schema.context import Info
 from schema.enums import CredentialOrderField, IdentityOrderField, OrderDirection, ServiceOrderField
 from schema.inputs import arguments, order, page_request
 from schema.objects import (
+    AccessToken,
     Account,
     After,
     AuditEvent,
@@ -117,7 +117,7 @@ OrderBy = strawberry.argument(description="Left out: oldest first.")
 class Query:
     @strawberry.field(description="Who is asking, and what they may do.")
     async def viewer(self, info: Info) -> Viewer:
-        return viewer_of(require_sign_in(info.context.caller.principal))
+        return viewer_of(info.context.caller.principal)
 
     @strawberry.field(description="Anything by its id; null where there is no such thing that the viewer may see.")
     async def node(
@@ -153,6 +153,13 @@ class Query:
         wanted = reading.UserFilter(**arguments(filter))
         page = await reading.read_users(info.context.caller, wanted, page_request(first, after, last, before))
         return connect(page, User.with_account)
+
+    @strawberry.field(description="The viewer's own tokens and, for who manages gateways, theirs; oldest first.")
+    async def access_tokens(
+        self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> Connection[AccessToken]:
+        page = await reading.read_access_tokens(info.context.caller, page_request(first, after, last, before))
+        return connect(page, AccessToken.of)
 
     @strawberry.field(description="Identities.")
     async def identities(

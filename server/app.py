@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from auth.crypto.keyring import Keyring, load_keyring, read_keyring
+from auth.openid import OpenIdProvider
 from models import database
 from models.instants import Clock, system_clock
 from resolvers.caller import Deployment
@@ -31,6 +32,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with deployed(settings, clock) as deployment:
             app.state.deployment = deployment
+            app.state.settings = settings
+            app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
             yield
 
     return Starlette(
@@ -66,7 +69,7 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
             issuer=settings.issuer,
             key_prefix=settings.key_prefix,
             access_token_lifetime=settings.access_token_lifetime,
-            session_lifetime=settings.session_lifetime,
+            session_rules=settings.session_rules,
             invitation_lifetime=settings.invitation_lifetime,
         )
 

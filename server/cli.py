@@ -15,9 +15,9 @@ from auth.crypto.keyring import KeyringUnreadable
 from auth.crypto.secret import Secret
 from models import database
 from models.user import Role
-from resolvers.accounts import create_operator
 from resolvers.caller import Caller
 from resolvers.errors import Refused
+from resolvers.users import create_operator
 from schema.api import build_api
 from server.app import GRAPHIQL_DIST, create_app, deployed
 from server.demo import DemoRefused, Person, prepare_demo

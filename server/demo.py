@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from uuid import UUID
 
 from auth.crypto.secret import Secret
 from auth.principal import Principal
@@ -11,12 +10,12 @@ from models.account import Account
 from models.identity import IdentityKind
 from models.ids import Kind, global_id
 from models.user import Role, User
-from resolvers.accounts import create_account, create_operator, create_user
+from resolvers.accounts import create_account
 from resolvers.caller import Caller, Deployment
 from resolvers.identities import approve_identity, submit_identity
-from resolvers.passwords import set_password
 from resolvers.services import create_service, suspend_service
-from resolvers.sessions import accept_invitation
+from resolvers.sessions import accept_invitation, set_password
+from resolvers.users import create_operator, create_user
 
 OPERATOR = "operator@sealkey.example"
 
@@ -58,7 +57,7 @@ async def prepare_demo(deployment: Deployment) -> list[Person]:
         raise DemoRefused("This database is in use: demo data goes into an empty one. Set another SEALKEY_DATA_DIR.")
     password = _password()
     operator = await create_operator(caller, email=OPERATOR, display_name="Olga Operator", password=password)
-    by_operator = replace(caller, principal=Principal(operator, UUID(int=0)))
+    by_operator = replace(caller, principal=Principal.of_user(operator))
     people = [Person(OPERATOR, Role.OPERATOR, password)]
     for account_name in _PEOPLE:
         people += await _make_account(by_operator, account_name)

@@ -12,13 +12,14 @@ from graphql.error import GraphQLSyntaxError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from auth.crypto.secret import Secret
-from auth.sessions import find_principal
-from resolvers.caller import Caller, Deployment
+from auth.openid import OpenIdUnavailable
+from auth.policy import Forbidden
+from resolvers.denials import record_denial
 from schema.api import Api
 from schema.context import Context
-from schema.errors import top_level_code
-from server.logs import log_fault
+from schema.errors import retry_after, top_level_code
+from server.identification import identify, write_session_cookie
+from server.logs import log, log_fault
 from server.redaction import without_values
 
 MAXIMUM_BODY = 1024 * 1024
@@ -47,36 +48,33 @@ class GraphQLEndpoint:
         except BadRequest as error:
             body = {"errors": [_error(str(error), "BAD_REQUEST")]}
             return _answer(body, error.status, media_type)
-        body = await self._execute(operation, await _caller(request))
+        try:
+            context = Context(await identify(request))
+        except OpenIdUnavailable as unavailable:
+            log.error("openid_unavailable", reason=str(unavailable))
+            return _answer({"errors": [_error("Who you are can't be checked now.", "UNAVAILABLE")]}, 503, media_type)
+        body = await self._execute(operation, context)
         # A client that knows the newer media type reads the status; older ones expect 200 for whatever GraphQL says.
         failed_before_execution = "data" not in body
         status = 400 if failed_before_execution and media_type == _GRAPHQL_JSON else 200
-        return _answer(body, status, media_type)
+        response = _answer(body, status, media_type)
+        write_session_cookie(request, context.reply, response.headers)
+        return response
 
-    async def _execute(self, operation: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    async def _execute(self, operation: dict[str, Any], context: Context) -> dict[str, Any]:
         result = await self.api.execute(
             operation["query"],
             variable_values=operation.get("variables"),
             operation_name=operation.get("operationName"),
-            context_value=Context(caller),
+            context_value=context,
         )
+        for error in result.errors or ():
+            if isinstance(error.original_error, Forbidden):
+                await record_denial(context.caller, error.original_error, str(error.path[-1] if error.path else ""))
         errors = [_present(error) for error in result.errors or ()]
         failed_before_execution = result.data is None and all("path" not in error for error in errors)
         body = {} if failed_before_execution else {"data": result.data}
         return {**body, "errors": errors} if errors else body
-
-
-async def _caller(request: Request) -> Caller:
-    deployment: Deployment = request.app.state.deployment
-    now = deployment.clock()
-    token = _bearer_token(request)
-    principal = await find_principal(token, now) if token else None
-    return Caller(principal, request.client.host if request.client else None, now, deployment)
-
-
-def _bearer_token(request: Request) -> Secret | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return Secret(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
 
 
 async def _read_operation(request: Request) -> dict[str, Any]:
@@ -119,6 +117,8 @@ def _present(error: GraphQLError) -> dict[str, Any]:
     elif code is None:
         code, message = _request_code(error), without_values(message)
     presented = _error(message, code)
+    if seconds := retry_after(error):
+        presented["extensions"]["retryAfterSeconds"] = seconds
     if error.locations:
         presented["locations"] = [location.formatted for location in error.locations]
     return {**presented, "path": error.path} if error.path else presented
@@ -136,8 +136,13 @@ def _error(message: str, code: str) -> dict[str, Any]:
 
 def _answer(body: dict[str, Any], status: int, media_type: str) -> Response:
     # Answers can hold secrets: nobody on the way keeps them.
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", **_retry_after(body)}
     return Response(orjson.dumps(body, default=_as_text), status, headers, f"{media_type}; charset=utf-8")
+
+
+def _retry_after(body: dict[str, Any]) -> dict[str, str]:
+    waits = [error["extensions"].get("retryAfterSeconds", 0) for error in body.get("errors", ())]
+    return {"Retry-After": str(max(waits))} if any(waits) else {}
 
 
 def _as_text(value: object) -> str:

@@ -3,11 +3,15 @@ wins."""
 
 import os
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from auth.bearer import SessionRules
+from auth.openid import ALGORITHMS, OpenIdRules
 
 
 class SettingsUnusable(Exception):
@@ -38,6 +42,21 @@ class Settings(BaseSettings):
     """What new keys and secrets begin with."""
     access_token_seconds: Annotated[int, Field(ge=30, le=86_400)] = 600
     session_hours: Annotated[int, Field(ge=1, le=720)] = 12
+    session_idle_minutes: Annotated[int, Field(ge=5, le=43_200)] = 120
+    """A session that is not used for so long ends."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks whose X-Forwarded-For is believed, as a JSON list: ["10.0.0.0/8"]."""
+    oidc_issuer: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+)?$")] = ""
+    """An OpenID provider whose tokens sign users in; empty: none."""
+    oidc_audience: str = ""
+    """The audience that its tokens must name: this server's client id there."""
+    oidc_algorithms: tuple[str, ...] = ("RS256", "ES256")
+    oidc_account_claim: str = "sealkey_account"
+    """The claim with the account's name; of operators there is none."""
+    oidc_role_claim: str = "sealkey_role"
+    oidc_api_access_claim: str = "sealkey_api_access"
+    oidc_create_users: bool = False
+    """Whether users unknown here are made on first sight, where the claims name an account and a role."""
     invitation_days: Annotated[int, Field(ge=1, le=90)] = 7
 
     @property
@@ -50,8 +69,22 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.access_token_seconds)
 
     @property
-    def session_lifetime(self) -> timedelta:
-        return timedelta(hours=self.session_hours)
+    def session_rules(self) -> SessionRules:
+        return SessionRules(timedelta(hours=self.session_hours), timedelta(minutes=self.session_idle_minutes))
+
+    @property
+    def openid_rules(self) -> OpenIdRules | None:
+        if not self.oidc_issuer:
+            return None
+        return OpenIdRules(
+            issuer=self.oidc_issuer,
+            audience=self.oidc_audience,
+            algorithms=self.oidc_algorithms,
+            account_claim=self.oidc_account_claim,
+            role_claim=self.oidc_role_claim,
+            api_access_claim=self.oidc_api_access_claim,
+            create_users=self.oidc_create_users,
+        )
 
     @property
     def invitation_lifetime(self) -> timedelta:
@@ -86,4 +119,18 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsUnusable(f"{file} is not a TOML file.") from None
     if not settings.database.startswith(("sqlite://", "postgres://")):
         raise SettingsUnusable("SEALKEY_DATABASE_URL must begin with sqlite:// or postgres://.")
+    _check_openid(settings)
     return settings
+
+
+def _check_openid(settings: Settings) -> None:
+    if not settings.oidc_issuer:
+        return
+    if not settings.oidc_audience:
+        raise SettingsUnusable("SEALKEY_OIDC_ISSUER is set: SEALKEY_OIDC_AUDIENCE must be too.")
+    if settings.oidc_issuer == settings.issuer:
+        # An API credential's access token must never manage credentials.
+        raise SettingsUnusable("SEALKEY_OIDC_ISSUER and SEALKEY_ISSUER must differ.")
+    if unusable := set(settings.oidc_algorithms) - set(ALGORITHMS):
+        names = ", ".join(sorted(unusable))
+        raise SettingsUnusable(f"SEALKEY_OIDC_ALGORITHMS: {names} can't be used; choose from {', '.join(ALGORITHMS)}.")

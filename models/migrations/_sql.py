@@ -26,7 +26,7 @@ class Statements(RunSQL):
 
 
 def _translated(statement: str, dialect: str) -> str:
-    if dialect != "sqlite" or not statement.startswith("CREATE TABLE"):
+    if dialect != "sqlite" or not statement.startswith(("CREATE TABLE", "ALTER TABLE")):
         return statement
     for postgres_type, sqlite_type in _SQLITE_TYPES.items():
         statement = statement.replace(f" {postgres_type}", f" {sqlite_type}")

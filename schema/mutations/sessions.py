@@ -16,12 +16,23 @@ from schema.viewer import viewer_of
 class SignInInput:
     email: str = strawberry.field(description="In any case.")
     password: str = strawberry.field(description="Kept nowhere.")
+    cookie: bool = strawberry.field(
+        default=False,
+        description="For browsers: the session token comes as an HttpOnly cookie, which counts only beside the header "
+        "X-Sealkey-CSRF, and not in the answer.",
+    )
 
 
 @strawberry.input(description="An invitation's token, and the password to set.")
 class AcceptInvitationInput:
     invitation_token: str = strawberry.field(description="As createUser answered it; good once.")
     password: str = strawberry.field(description="12 to 1024 characters.")
+
+
+@strawberry.input(description="One's password, and the one to have instead.")
+class ChangePasswordInput:
+    current_password: str = strawberry.field(description="Kept nowhere.")
+    new_password: str = strawberry.field(description="12 to 1024 characters.")
 
 
 @strawberry.type(description="A session has begun.")
@@ -50,12 +61,32 @@ class SessionMutations:
     @answering_with_user_errors
     async def sign_in(self, info: Info, input: SignInInput) -> SignInPayload:
         password = Secret(input.password)
-        return _signed_in(await sessions.sign_in(info.context.caller, email=input.email, password=password))
+        signed_in = await sessions.sign_in(info.context.caller, email=input.email, password=password)
+        if not input.cookie:
+            return _signed_in(signed_in)
+        info.context.reply.started = signed_in
+        return SignInPayload(expires_at=signed_in.expires_at, viewer=viewer_of(signed_in.principal))
 
     @strawberry.mutation(description="Ends the session that asks.")
     @answering_with_user_errors
     async def sign_out(self, info: Info) -> SignOutPayload:
         await sessions.sign_out(info.context.caller)
+        info.context.reply.ended = True
+        return SignOutPayload()
+
+    @strawberry.mutation(description="Ends every session of who asks, this one included.")
+    @answering_with_user_errors
+    async def sign_out_everywhere(self, info: Info) -> SignOutPayload:
+        await sessions.sign_out_everywhere(info.context.caller)
+        info.context.reply.ended = True
+        return SignOutPayload()
+
+    @strawberry.mutation(description="Changes one's own password, and ends every session of who asks.")
+    @answering_with_user_errors
+    async def change_password(self, info: Info, input: ChangePasswordInput) -> SignOutPayload:
+        current, new = Secret(input.current_password), Secret(input.new_password)
+        await sessions.change_password(info.context.caller, current_password=current, new_password=new)
+        info.context.reply.ended = True
         return SignOutPayload()
 
     @strawberry.mutation(description="A new user sets a first password and is signed in.")

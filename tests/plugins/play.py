@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from auth.crypto.secret import Secret
-from resolvers.accounts import create_operator
 from resolvers.caller import Caller
+from resolvers.users import create_operator
 from server.app import deployed
 from server.settings import Settings
 from tests.plugins.database import Databases

@@ -1,0 +1,73 @@
+"""Looking up whom a bearer token stands for: a session, a personal access token or a gateway token."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tortoise.queryset import QuerySet
+
+from auth.crypto.secret import Secret
+from auth.opaque_token import TokenPurpose, hash_token, purpose_of
+from auth.principal import Principal
+from models.access_token import AccessToken
+from models.account import Account, AccountStatus
+from models.user import Session, User, UserStatus
+
+# When a token was last used is known to the minute, and costs a write only that often.
+_A_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class SessionRules:
+    """How long a session lasts at most, and without being used."""
+
+    lifetime: timedelta
+    idle: timedelta
+
+
+async def find_principal(token: Secret, now: datetime, rules: SessionRules) -> Principal | None:
+    """The principal of a live session or token of an active user whose account is not suspended, else None. One
+    statement, and once a minute another."""
+    match purpose_of(token):
+        case TokenPurpose.SESSION:
+            return await _of_session(token, now, rules)
+        case TokenPurpose.PERSONAL | TokenPurpose.GATEWAY:
+            return await _of_access_token(token, now)
+    return None
+
+
+async def _of_session(token: Secret, now: datetime, rules: SessionRules) -> Principal | None:
+    session = await Session.get_or_none(
+        token_hash=hash_token(token),
+        ended_at__isnull=True,
+        expires_at__gt=now,
+        last_seen_at__gt=now - rules.idle,
+    ).select_related("user__account")
+    if session is None or not is_active(session.user):
+        return None
+    if session.last_seen_at <= now - _A_MINUTE:
+        await _note(Session.filter(id=session.id), "last_seen_at", now)
+    return Principal.of_user(session.user, session.id)
+
+
+async def _of_access_token(token: Secret, now: datetime) -> Principal | None:
+    found = await AccessToken.get_or_none(token_hash=hash_token(token)).select_related("account", "user__account")
+    if found is None or not found.works(now) or not _account_is_active(found.account):
+        return None
+    if found.user is not None and not is_active(found.user):
+        return None
+    if found.last_used_at <= now - _A_MINUTE:
+        await _note(AccessToken.filter(id=found.id), "last_used_at", now)
+    return Principal.of_token(found)
+
+
+def is_active(user: User) -> bool:
+    """Whether a user, loaded with the account, may be here at all."""
+    return user.status is UserStatus.ACTIVE and _account_is_active(user.account)
+
+
+def _account_is_active(account: Account | None) -> bool:
+    return account is None or account.status is AccountStatus.ACTIVE
+
+
+async def _note(rows: QuerySet[Session] | QuerySet[AccessToken], column: str, now: datetime) -> None:
+    await rows.filter(**{f"{column}__lt": now}).update(**{column: now})

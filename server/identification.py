@@ -1,0 +1,81 @@
+"""Who sends a request: the bearer token's, or the session cookie's."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+
+from auth.bearer import find_principal
+from auth.crypto.secret import Secret
+from auth.opaque_token import purpose_of
+from auth.openid import OpenIdProvider, OpenIdRefused
+from auth.principal import Principal
+from resolvers.caller import Caller, Deployment
+from resolvers.openid import find_openid_principal
+from schema.context import Reply
+from server.client_address import client_address
+from server.logs import log
+from server.settings import Settings
+
+# A browser sends the cookie by itself, also for a page of somebody else's; this header only a page of ours can add.
+CSRF_HEADER = "x-sealkey-csrf"
+_LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
+
+
+async def identify(request: Request) -> Caller:
+    """The caller, with a principal if there is a token that stands for one. Raises OpenIdUnavailable."""
+    deployment: Deployment = request.app.state.deployment
+    settings: Settings = request.app.state.settings
+    address = client_address(request, settings.trusted_proxies)
+    caller = Caller(None, address, deployment.clock(), deployment)
+    token = _bearer_token(request) or _cookie_token(request)
+    if token is None:
+        return caller
+    return Caller(await _principal(request, caller, token), address, caller.now, deployment)
+
+
+def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders) -> None:
+    """Sets or clears the session cookie, where the operation said so."""
+    if reply.started is not None:
+        seconds = int((reply.started.expires_at - reply.now).total_seconds())
+        headers.append("set-cookie", _cookie(request, reply.started.token.reveal(), seconds))
+    elif reply.ended and _cookie_name(request) in request.cookies:
+        headers.append("set-cookie", _cookie(request, "", 0))
+
+
+async def _principal(request: Request, caller: Caller, token: Secret) -> Principal | None:
+    provider: OpenIdProvider | None = request.app.state.openid
+    if purpose_of(token) is not None or provider is None:
+        return await find_principal(token, caller.now, caller.deployment.session_rules)
+    try:
+        claims = await provider.verify(token, caller.now)
+        return await find_openid_principal(caller, provider, claims)
+    except OpenIdRefused as refused:
+        log.info("openid_refused", reason=str(refused))
+        return None
+
+
+def _bearer_token(request: Request) -> Secret | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return Secret(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _cookie_token(request: Request) -> Secret | None:
+    same_site = request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
+    if CSRF_HEADER not in request.headers or not same_site:
+        return None
+    token = request.cookies.get(_cookie_name(request))
+    return Secret(token) if token else None
+
+
+def _cookie(request: Request, value: str, seconds: int) -> str:
+    secure = "" if _on_loopback(request) else "; Secure"
+    name = _cookie_name(request)
+    return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _cookie_name(request: Request) -> str:
+    # Browsers accept the __Host- prefix only with Secure, and then from this host alone.
+    return "sealkey_session" if _on_loopback(request) else "__Host-sealkey_session"
+
+
+def _on_loopback(request: Request) -> bool:
+    return request.url.hostname in _LOOPBACK
