@@ -24,6 +24,7 @@ class Account(Model):
     status = fields.CharEnumField(AccountStatus, default=AccountStatus.ACTIVE)
     max_active_credentials_per_user = fields.IntField(default=2)
     default_expiry_months = fields.IntField(null=True, default=12)
+    maximum_expiry_months = fields.IntField(null=True)
     never_expires_allowed = fields.BooleanField(default=False)
     view_and_copy_allowed = fields.BooleanField(default=True)
     encrypted_file_allowed = fields.BooleanField(default=True)

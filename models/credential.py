@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from uuid import UUID
 
 from tortoise import fields
@@ -79,6 +80,14 @@ class Credential(Model):
     revoked_at = fields.DatetimeField(null=True)
     revocation_reason = fields.CharEnumField(RevocationReason, null=True)
     last_used_at = fields.DatetimeField(default=LONG_AGO)
+    # Which one it was made in the place of; and when one was made in its own place.
+    predecessor: fields.OneToOneNullableRelation["Credential"] = fields.OneToOneField(
+        "models.Credential", null=True, related_name="successor", on_delete=fields.RESTRICT
+    )
+    predecessor_id: UUID | None
+    rotated_at = fields.DatetimeField(null=True)
+    # CIDR blocks with spaces between them; none: from everywhere.
+    allowed_networks = fields.CharField(max_length=2500, default="")
 
     class Meta:
         table = "credentials"
@@ -89,7 +98,7 @@ class Credential(Model):
             return CredentialStatus.REVOKED
         if self.expires_at <= now:
             return CredentialStatus.EXPIRED
-        return CredentialStatus.ACTIVE
+        return CredentialStatus.RETIRING if self.rotated_at else CredentialStatus.ACTIVE
 
     @staticmethod
     def having_status(status: CredentialStatus, now: datetime) -> Q:
@@ -100,9 +109,14 @@ class Credential(Model):
             case CredentialStatus.EXPIRED:
                 return Q(revoked_at__isnull=True, expires_at__lte=now)
             case CredentialStatus.ACTIVE:
-                return Q(revoked_at__isnull=True, expires_at__gt=now)
+                return Q(revoked_at__isnull=True, expires_at__gt=now, rotated_at__isnull=True)
             case CredentialStatus.RETIRING:
-                return Q(id__in=[])
+                return Q(revoked_at__isnull=True, expires_at__gt=now, rotated_at__isnull=False)
+
+    @property
+    def networks(self) -> list[IPv4Network | IPv6Network]:
+        """Where it may be used from; none: everywhere."""
+        return [ip_network(network) for network in self.allowed_networks.split()]
 
     def blockers(self, now: datetime) -> list[CredentialBlocker]:
         """Everything that keeps it out at an instant, in the order of `CredentialBlocker`; the related rows must

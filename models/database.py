@@ -30,6 +30,8 @@ _APP = {
             "audit",
             "server_key",
             "throttle",
+            "idempotent_answer",
+            "usage",
         )
     ],
     "default_connection": "default",
@@ -141,4 +143,5 @@ _SQLITE_UNIQUE = {
     "users.email": "users_email",
     "services.account_id, services.code": "services_living_code",
     "credentials.account_id, credentials.name": "credentials_living_name",
+    "idempotent_answers.key_hash": "idempotent_answers_pkey",
 }

@@ -21,6 +21,7 @@ class EventType(StrEnum):
     USER_API_ACCESS_REMOVED = "user.api_access_removed"
     USER_DEACTIVATED = "user.deactivated"
     USER_REACTIVATED = "user.reactivated"
+    POLICY_UPDATED = "policy.updated"
     ACCOUNT_SUSPENDED = "account.suspended"
     ACCOUNT_REINSTATED = "account.reinstated"
     TOKEN_CREATED = "token.created"  # noqa: S105
@@ -45,6 +46,8 @@ class EventType(StrEnum):
     SERVICE_IDENTITY_LINKED = "service.identity_linked"
     SERVICE_IDENTITY_UNLINKED = "service.identity_unlinked"
     CREDENTIAL_GENERATED = "credential.generated"
+    CREDENTIAL_ROTATED = "credential.rotated"
+    CREDENTIAL_NETWORKS_SET = "credential.networks_set"
     CREDENTIAL_REASSOCIATED = "credential.reassociated"
     CREDENTIAL_REVOKED = "credential.revoked"
     CREDENTIAL_VIEWED = "credential.viewed"

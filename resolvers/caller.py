@@ -1,12 +1,24 @@
 """What every use case is given first: who asks, from where, at what instant, and of which deployment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from auth.bearer import SessionRules
 from auth.crypto.keyring import Keyring
 from auth.principal import Principal
 from models.instants import Clock
+from resolvers.usage import UsageCounter
+
+
+@dataclass(frozen=True)
+class PolicyBounds:
+    """How far an administrator may go with an account's policy; operators may go further, up to what Sealkey can do.
+    None: as far as operators."""
+
+    max_active_credentials_per_user: int
+    maximum_expiry_months: int | None
+    never_expires_allowed: bool
+    minimum_rsa_key_bits: int
 
 
 @dataclass(frozen=True)
@@ -20,6 +32,8 @@ class Deployment:
     access_token_lifetime: timedelta
     session_rules: SessionRules
     invitation_lifetime: timedelta
+    policy_bounds: PolicyBounds
+    usage: UsageCounter = field(default_factory=UsageCounter)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from models.ids import Kind
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
+from resolvers.networks import is_address_allowed
 from resolvers.throttling import throttled
 
 MAXIMUM_BATCH = 100
@@ -45,6 +46,7 @@ class DecisionCode(StrEnum):
     SERVICE_EXPIRED = "SERVICE_EXPIRED"
     SERVICE_SUSPENDED = "SERVICE_SUSPENDED"
     SERVICE_CANCELLED = "SERVICE_CANCELLED"
+    ADDRESS_NOT_ALLOWED = "ADDRESS_NOT_ALLOWED"
     WRONG_SERVICE = "WRONG_SERVICE"
 
 
@@ -62,11 +64,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Question:
-    """A key and secret as they were sent, and the code of the service they must be for, if any."""
+    """A key and secret as they were sent, the code of the service they must be for, if any, and the address of who
+    sent them, which only the gateway knows."""
 
     api_key: str
     api_secret: Secret
     service: str | None = None
+    client_address: str | None = None
 
 
 async def verify_credential(caller: Caller, question: Question) -> Verdict:
@@ -90,11 +94,12 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     """
     async with throttled(caller, api_key):
         credential = await _authenticate(caller.deployment.keyring, api_key, api_secret)
-        blockers = credential.blockers(caller.now) if credential else []
-        refusal = next((_LOGIN_REFUSALS[blocker] for blocker in blockers if blocker in _LOGIN_REFUSALS), None)
+        refusal = _login_refusal(credential, caller)
         if credential is None or refusal:
             await _record_denied(caller, api_key)
             raise Refused(refusal or _INVALID)
+    blockers = credential.blockers(caller.now)
+    caller.deployment.usage.count(credential, caller.now, allowed=True)
     deployment = caller.deployment
     return issue_access_token(
         deployment.keyring.signing_key(),
@@ -110,7 +115,9 @@ async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
     credential = await _authenticate(caller.deployment.keyring, question.api_key, question.api_secret)
     if credential is None or scope.account_id not in (None, credential.account_id):
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
-    return Verdict(_decide(credential, question.service, caller.now), credential)
+    verdict = Verdict(_decide(credential, question, caller.now), credential)
+    caller.deployment.usage.count(credential, caller.now, allowed=verdict.decision is Decision.ALLOW)
+    return verdict
 
 
 async def _authenticate(keyring: Keyring, api_key: str, api_secret: Secret) -> Credential | None:
@@ -122,12 +129,25 @@ async def _authenticate(keyring: Keyring, api_key: str, api_secret: Secret) -> C
     return credential if secret_matches(keyring, hashing_key_id, kept, api_key, api_secret) else None
 
 
-def _decide(credential: Credential, service: str | None, now: datetime) -> DecisionCode:
+def _decide(credential: Credential, question: Question, now: datetime) -> DecisionCode:
     for blocker in credential.blockers(now):
         return DecisionCode(blocker.value)
-    if service is not None and service != credential.service.code:
+    if not is_address_allowed(credential, question.client_address):
+        return DecisionCode.ADDRESS_NOT_ALLOWED
+    if question.service is not None and question.service != credential.service.code:
         return DecisionCode.WRONG_SERVICE
     return DecisionCode.OK
+
+
+def _login_refusal(credential: Credential | None, caller: Caller) -> Refusal | None:
+    """Why a credential whose secret was right can't log in, if it can't."""
+    if credential is None:
+        return None
+    blockers = credential.blockers(caller.now)
+    refusal = next((_LOGIN_REFUSALS[blocker] for blocker in blockers if blocker in _LOGIN_REFUSALS), None)
+    if refusal is None and not is_address_allowed(credential, caller.source_ip):
+        return Refusal(ErrorCode.ADDRESS_NOT_ALLOWED, "This credential may not be used from your address.")
+    return refusal
 
 
 async def _record_denied(caller: Caller, api_key: str) -> None:

@@ -1,9 +1,13 @@
 """What becomes of a credential after it is generated."""
 
+from collections.abc import Sequence
+
+from tortoise.expressions import Q
+
 from auth.permissions import Permission
 from auth.policy import Scope, authorize
 from models.credential import Credential, CredentialStatus, RevocationReason
-from models.database import transaction
+from models.database import locked, transaction
 from models.identity import Identity
 from models.ids import Kind
 from models.service import Service
@@ -11,6 +15,7 @@ from resolvers.associations import check_identity, check_link, check_service
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
+from resolvers.networks import checked_networks
 from resolvers.reach import load, lock
 
 
@@ -27,18 +32,18 @@ async def reassociate_credential(
         raise refuse(ErrorCode.REQUIRED, "Say which service or which identity it should move to.")
     async with transaction():
         credential = await lock(Credential, scope, credential_id, "credential_id")
-        _check_active(credential, caller)
+        check_active(credential, caller)
         within = Scope(scope.permission, credential.account_id, None)
         service, identity = credential.service, credential.identity
         if service_id is not None:
             service = await load(Service, within, service_id, "service_id")
-            check_service(service, caller.now)
+            check_service(service, caller.now, "service_id")
         if identity_id is not None:
             identity = await load(Identity, within, identity_id, "identity_id")
-            check_identity(identity, caller.now)
+            check_identity(identity, caller.now, "identity_id")
         if (service.id, identity.id) == (credential.service_id, credential.identity_id):
             raise refuse(ErrorCode.CONFLICT, "The credential has this service and identity already.")
-        await check_link(service, identity)
+        await check_link(service, identity, "identity_id")
         credential.service, credential.identity = service, identity
         await credential.save(update_fields=["service_id", "identity_id"])
         await _record(
@@ -50,17 +55,50 @@ async def reassociate_credential(
     return credential
 
 
-async def revoke_credential(caller: Caller, *, credential_id: str, reason: RevocationReason) -> Credential:
-    """Ends a credential, at once and for good. Raises Refused (NOT_FOUND, ALREADY_REVOKED)."""
+async def revoke_credential(
+    caller: Caller, *, credential_id: str, reason: RevocationReason, lineage: bool = False
+) -> Credential:
+    """Ends a credential, at once and for good; with `lineage`, for a compromise, also those it was made in the place
+    of and those made in its place. Raises Refused (NOT_FOUND, ALREADY_REVOKED)."""
     scope = authorize(caller.principal, Permission.MANAGE_ALL_CREDENTIALS, Permission.MANAGE_OWN_CREDENTIALS)
     async with transaction():
         credential = await lock(Credential, scope, credential_id, "credential_id")
-        if credential.revoked_at:
+        relatives = await _living_relatives(credential) if lineage else []
+        if credential.revoked_at and not relatives:
             raise refuse(ErrorCode.ALREADY_REVOKED, "This credential was revoked before.", "credential_id")
-        credential.revoked_at, credential.revocation_reason = caller.now, reason
-        await credential.save(update_fields=["revoked_at", "revocation_reason"])
-        await _record(caller, EventType.CREDENTIAL_REVOKED, credential, f"revoked: {reason}")
+        for each in [*([] if credential.revoked_at else [credential]), *relatives]:
+            each.revoked_at, each.revocation_reason = caller.now, reason
+            await each.save(update_fields=["revoked_at", "revocation_reason"])
+            await _record(caller, EventType.CREDENTIAL_REVOKED, each, f"revoked: {reason}")
     return credential
+
+
+async def set_allowed_networks(caller: Caller, *, credential_id: str, networks: Sequence[str]) -> Credential:
+    """Keeps an active or retiring credential to networks from now on; an empty list lets it in from everywhere.
+    Raises Refused (NOT_FOUND, INVALID, CREDENTIAL_NOT_ACTIVE)."""
+    scope = authorize(caller.principal, Permission.MANAGE_ALL_CREDENTIALS, Permission.MANAGE_OWN_CREDENTIALS)
+    wanted = checked_networks(networks, "networks")
+    async with transaction():
+        credential = await lock(Credential, scope, credential_id, "credential_id")
+        status = credential.status(caller.now)
+        if status not in {CredentialStatus.ACTIVE, CredentialStatus.RETIRING}:
+            raise refuse(ErrorCode.CREDENTIAL_NOT_ACTIVE, f"This credential is {status}.", "credential_id")
+        credential.allowed_networks = wanted
+        await credential.save(update_fields=["allowed_networks"])
+        where = wanted.replace(" ", ", ") or "everywhere"
+        await _record(caller, EventType.CREDENTIAL_NETWORKS_SET, credential, f"allowed from {where}")
+    return credential
+
+
+async def _living_relatives(credential: Credential) -> list[Credential]:
+    """Predecessors and successors of a credential that are not revoked, held."""
+    ids, found = {credential.id}, {credential.id}
+    while found:
+        beside = await Credential.filter(Q(predecessor_id__in=found) | Q(id__in=found))
+        found = {id_ for row in beside for id_ in (row.id, row.predecessor_id) if id_ is not None} - ids
+        ids |= found
+    living = Credential.filter(id__in=ids - {credential.id}, revoked_at__isnull=True).order_by("id")
+    return await locked(living)
 
 
 async def reveal_api_key(caller: Caller, *, credential_id: str) -> str:
@@ -72,7 +110,8 @@ async def reveal_api_key(caller: Caller, *, credential_id: str) -> str:
     return credential.api_key
 
 
-def _check_active(credential: Credential, caller: Caller) -> None:
+def check_active(credential: Credential, caller: Caller) -> None:
+    """Raises Refused (CREDENTIAL_NOT_ACTIVE)."""
     status = credential.status(caller.now)
     if status is not CredentialStatus.ACTIVE:
         raise refuse(

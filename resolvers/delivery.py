@@ -1,6 +1,9 @@
 """How a secret reaches its user: shown once, or sealed to the user's own RSA key."""
 
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from auth.crypto.credential_csv import credential_csv
 from auth.crypto.envelopes import EnvelopeFormat, decrypt_command, seal_cms, seal_jwe
@@ -82,6 +85,33 @@ def deliver(
         return ViewAndCopy(api_key, secret, File(f"{name}.csv", "text/csv", table))
     file = File(f"{name}.enc", _MEDIA_TYPES[format_], _SEAL[format_](table, recipient))
     return EncryptedFile(file, format_, recipient.fingerprint, decrypt_command(format_, file.name))
+
+
+def pack(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as plain values, to be sealed and kept for a retry."""
+    if isinstance(delivery, ViewAndCopy):
+        return {"api_key": delivery.api_key, "api_secret": delivery.api_secret.reveal(), "csv": _pack(delivery.csv)}
+    return {
+        "file": _pack(delivery.file),
+        "format": delivery.format.value,
+        "public_key_fingerprint": delivery.public_key_fingerprint,
+    }
+
+
+def unpack(packed: Mapping[str, Any]) -> Delivery:
+    """What was packed."""
+    if "csv" in packed:
+        return ViewAndCopy(packed["api_key"], Secret(packed["api_secret"]), _unpack(packed["csv"]))
+    file, format_ = _unpack(packed["file"]), EnvelopeFormat(packed["format"])
+    return EncryptedFile(file, format_, packed["public_key_fingerprint"], decrypt_command(format_, file.name))
+
+
+def _pack(file: File) -> list[str]:
+    return [file.name, file.media_type, b64encode(file.content).decode()]
+
+
+def _unpack(packed: list[str]) -> File:
+    return File(packed[0], packed[1], b64decode(packed[2]))
 
 
 def _recipient(public_key: Secret | None, minimum_bits: int) -> RecipientKey:

@@ -28,12 +28,25 @@ def expires_at(expiry: Expiry | None, account: Account, now: datetime) -> dateti
         months = account.default_expiry_months
         return NEVER if months is None else add_months(now, months)
     if expiry.months is not None:
-        if not 1 <= expiry.months <= MAXIMUM_MONTHS:
-            raise refuse(ErrorCode.INVALID, f"Between 1 and {MAXIMUM_MONTHS} months, please.", "expiry", "months")
-        return add_months(now, expiry.months)
+        end = add_months(now, _checked_months(expiry.months))
+        return _within_bound(end, account, now, "months")
     if expiry.at is not None:
-        return _instant(expiry.at, now)
+        return _within_bound(_instant(expiry.at, now), account, now, "at")
     return _never(expiry, account)
+
+
+def _checked_months(months: int) -> int:
+    if not 1 <= months <= MAXIMUM_MONTHS:
+        raise refuse(ErrorCode.INVALID, f"Between 1 and {MAXIMUM_MONTHS} months, please.", "expiry", "months")
+    return months
+
+
+def _within_bound(end: datetime, account: Account, now: datetime, field: str) -> datetime:
+    bound = account.maximum_expiry_months
+    if bound is not None and end > add_months(now, bound):
+        message = f"The account's policy allows {bound} months at most."
+        raise refuse(ErrorCode.NOT_ALLOWED_BY_POLICY, message, "expiry", field)
+    return end
 
 
 def add_months(instant: datetime, months: int) -> datetime:

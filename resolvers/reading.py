@@ -26,6 +26,7 @@ from resolvers.errors import BadArgument, NotFound
 from resolvers.paging import MAXIMUM_SIZE, Order, Page, PageRequest, load_page
 from resolvers.reach import AnyRow, find, in_reach
 from resolvers.tokens import tokens_in_reach
+from resolvers.usage import KEPT_DAYS, Day, usage_of
 
 Row = TypeVar("Row", bound=Model)
 OLDEST_FIRST = Order("id")
@@ -165,6 +166,30 @@ async def read_credentials(
     if filter_.unused_since:
         query = query.filter(last_used_at__lt=filter_.unused_since)
     return await load_page(query, order, page)
+
+
+async def read_predecessor(caller: Caller, credential: Credential) -> Credential | None:
+    """The credential that another was made in the place of."""
+    if credential.predecessor_id is None:
+        return None
+    scope = authorize(caller.principal, Permission.READ_CREDENTIALS)
+    return await in_reach(Credential, scope).get_or_none(id=credential.predecessor_id)
+
+
+async def read_successor(caller: Caller, credential: Credential) -> Credential | None:
+    """The credential that was made in the place of another."""
+    if credential.rotated_at is None:
+        return None
+    scope = authorize(caller.principal, Permission.READ_CREDENTIALS)
+    return await in_reach(Credential, scope).get_or_none(predecessor_id=credential.id)
+
+
+async def read_usage(caller: Caller, credential: Credential, days: int) -> Sequence[Day]:
+    """The last days of a credential, oldest first. Raises Denied, BadArgument."""
+    authorize(caller.principal, Permission.READ_CREDENTIALS)
+    if not 1 <= days <= KEPT_DAYS:
+        raise BadArgument(f"days must be between 1 and {KEPT_DAYS}.")
+    return await usage_of(credential.id, days, caller.now)
 
 
 async def read_audit_events(caller: Caller, filter_: AuditEventFilter, page: PageRequest) -> Page[AuditEvent]:

@@ -35,7 +35,10 @@ from resolvers.reading import (
     read_audit_events,
     read_credentials,
     read_identities,
+    read_predecessor,
     read_services,
+    read_successor,
+    read_usage,
 )
 from schema.connections import Connection, Node, connect
 from schema.context import Info
@@ -54,6 +57,9 @@ class CredentialPolicy:
     default_expiry_months: int | None = strawberry.field(
         description="Months until expiry where a request names none; null means never. Default 12."
     )
+    maximum_expiry_months: int | None = strawberry.field(
+        description="The most that a request may ask for; null: no bound."
+    )
     never_expires_allowed: bool = strawberry.field(description="Whether a credential may have no end. Default false.")
     allowed_delivery_methods: list[DeliveryMethod] = strawberry.field(description="How secrets may be delivered.")
     minimum_rsa_key_bits: int = strawberry.field(description="Of keys that secrets are encrypted to. Default 2048.")
@@ -71,6 +77,7 @@ class Account(Node):
         policy = CredentialPolicy(
             max_active_credentials_per_user=row.max_active_credentials_per_user,
             default_expiry_months=row.default_expiry_months,
+            maximum_expiry_months=row.maximum_expiry_months,
             never_expires_allowed=row.never_expires_allowed,
             allowed_delivery_methods=row.allowed_delivery_methods,
             minimum_rsa_key_bits=row.minimum_rsa_key_bits,
@@ -267,6 +274,13 @@ def _actor(row: audit_model.AuditEvent, caller: Caller) -> User | None:
     return User.with_account(row.actor) if seen else None
 
 
+@strawberry.type(description="One day of a credential, in UTC. Counted to within a few seconds.")
+class CredentialUsage:
+    date: str = strawberry.field(description="2026-11-22.")
+    allowed: int = strawberry.field(description="How often it was let in.")
+    denied: int = strawberry.field(description="How often it was turned away, its secret being right.")
+
+
 @strawberry.type(description="An API key and a secret, of one user, for one identity and one service.")
 class Credential(Node):
     name: str = strawberry.field(description="Chosen when the credential is generated; it never changes.")
@@ -289,6 +303,31 @@ class Credential(Node):
     revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
     revocation_reason: RevocationReason | None = strawberry.field(description="Why it was revoked.")
     last_used_at: datetime | None = strawberry.field(description="To the minute; null: not yet.")
+    allowed_networks: list[str] = strawberry.field(
+        description="CIDR blocks it may be used from; empty: from everywhere."
+    )
+    row: strawberry.Private[credential_model.Credential]
+
+    @strawberry.field(description="The one it was made in the place of.")
+    async def predecessor(self, info: Info) -> "Credential | None":
+        caller = info.context.caller
+        found = await read_predecessor(caller, self.row)
+        return Credential.of(found, caller) if found else None
+
+    @strawberry.field(description="The one that was made in its place.")
+    async def successor(self, info: Info) -> "Credential | None":
+        caller = info.context.caller
+        found = await read_successor(caller, self.row)
+        return Credential.of(found, caller) if found else None
+
+    @strawberry.field(description="How often it was let in and turned away on each of the last days, today included.")
+    async def usage(
+        self,
+        info: Info,
+        days: Annotated[int, strawberry.argument(description="1 to 90.")] = 30,
+    ) -> list[CredentialUsage]:
+        counted = await read_usage(info.context.caller, self.row, days)
+        return [CredentialUsage(date=day.date, allowed=day.allowed, denied=day.denied) for day in counted]
 
     @strawberry.field(description="What happened to it.")
     async def audit_events(
@@ -321,6 +360,8 @@ class Credential(Node):
             revoked_at=row.revoked_at,
             revocation_reason=row.revocation_reason,
             last_used_at=or_none(row.last_used_at),
+            allowed_networks=row.allowed_networks.split(),
+            row=row,
         )
 
 

@@ -19,6 +19,7 @@ from resolvers.server_keys import confirm_keys
 from schema.api import build_api
 from server import graphiql
 from server.graphql_endpoint import GraphQLEndpoint
+from server.housekeeping import housekeeping
 from server.logs import RequestLog, configure_logs
 from server.settings import Settings, load_settings
 
@@ -34,7 +35,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.deployment = deployment
             app.state.settings = settings
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
-            yield
+            async with housekeeping(deployment, settings.usage_flush_seconds):
+                yield
 
     return Starlette(
         routes=[
@@ -71,6 +73,7 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
             access_token_lifetime=settings.access_token_lifetime,
             session_rules=settings.session_rules,
             invitation_lifetime=settings.invitation_lifetime,
+            policy_bounds=settings.policy_bounds,
         )
 
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from auth.bearer import SessionRules
 from auth.openid import ALGORITHMS, OpenIdRules
+from resolvers.caller import PolicyBounds
 
 
 class SettingsUnusable(Exception):
@@ -44,6 +45,13 @@ class Settings(BaseSettings):
     session_hours: Annotated[int, Field(ge=1, le=720)] = 12
     session_idle_minutes: Annotated[int, Field(ge=5, le=43_200)] = 120
     """A session that is not used for so long ends."""
+    policy_max_active_credentials: Annotated[int, Field(ge=0, le=1000)] = 20
+    """Of an account's credential policy: how far its administrators may go. So are the next three."""
+    policy_maximum_expiry_months: Annotated[int | None, Field(ge=1, le=1200)] = None
+    policy_never_expires_allowed: bool = False
+    policy_minimum_rsa_key_bits: Annotated[int, Field(ge=2048, le=16384)] = 2048
+    usage_flush_seconds: Annotated[int, Field(ge=1, le=300)] = 5
+    """How often what was counted of checks is written down: what a killed process loses at most."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks whose X-Forwarded-For is believed, as a JSON list: ["10.0.0.0/8"]."""
     oidc_issuer: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+)?$")] = ""
@@ -84,6 +92,15 @@ class Settings(BaseSettings):
             role_claim=self.oidc_role_claim,
             api_access_claim=self.oidc_api_access_claim,
             create_users=self.oidc_create_users,
+        )
+
+    @property
+    def policy_bounds(self) -> PolicyBounds:
+        return PolicyBounds(
+            max_active_credentials_per_user=self.policy_max_active_credentials,
+            maximum_expiry_months=self.policy_maximum_expiry_months,
+            never_expires_allowed=self.policy_never_expires_allowed,
+            minimum_rsa_key_bits=self.policy_minimum_rsa_key_bits,
         )
 
     @property

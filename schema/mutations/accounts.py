@@ -1,8 +1,14 @@
 """Accounts."""
 
-import strawberry
+import dataclasses
+from typing import Any
 
+import strawberry
+from strawberry import UNSET
+
+from models.account import DeliveryMethod
 from resolvers import accounts
+from resolvers.policy import update_credential_policy
 from schema.context import Info
 from schema.errors import Payload, answering_with_user_errors
 from schema.inputs import arguments
@@ -19,6 +25,29 @@ class AccountInput:
     account_id: strawberry.ID = strawberry.field(description="Which.")
 
 
+@strawberry.input(description="What should change in an account's policy; what is left out stays.")
+class UpdateCredentialPolicyInput:
+    account_id: strawberry.ID = strawberry.field(description="Whose.")
+    max_active_credentials_per_user: int | None = strawberry.field(default=UNSET, description="0 to 1000.")
+    default_expiry_months: int | None = strawberry.field(
+        default=UNSET, description="1 to 1200; null: never, where never is allowed."
+    )
+    maximum_expiry_months: int | None = strawberry.field(default=UNSET, description="1 to 1200; null: no bound.")
+    never_expires_allowed: bool | None = strawberry.field(default=UNSET, description="Whether never is allowed.")
+    allowed_delivery_methods: list[DeliveryMethod] | None = strawberry.field(default=UNSET, description="At least one.")
+    minimum_rsa_key_bits: int | None = strawberry.field(default=UNSET, description="2048 to 16384.")
+
+    def changes(self) -> dict[str, Any]:
+        """What was named: a null is a value here for the months, and for the others says nothing."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        nullable = {"default_expiry_months", "maximum_expiry_months"}
+        return {
+            name: value
+            for name, value in fields.items()
+            if name != "account_id" and value is not UNSET and (value is not None or name in nullable)
+        }
+
+
 @strawberry.type(description="The account as it is now.")
 class AccountPayload(Payload):
     account: Account | None = strawberry.field(default=None, description="Null where it was refused.")
@@ -30,6 +59,14 @@ class AccountMutations:
     @answering_with_user_errors
     async def create_account(self, info: Info, input: CreateAccountInput) -> AccountPayload:
         account = await accounts.create_account(info.context.caller, **arguments(input))
+        return AccountPayload(account=Account.of(account))
+
+    @strawberry.mutation(description="Changes what new credentials must keep to, within what the provider allows.")
+    @answering_with_user_errors
+    async def update_credential_policy(self, info: Info, input: UpdateCredentialPolicyInput) -> AccountPayload:
+        account = await update_credential_policy(
+            info.context.caller, account_id=input.account_id, changes=input.changes()
+        )
         return AccountPayload(account=Account.of(account))
 
     @strawberry.mutation(description="For operators: nobody of it signs in, none of its credentials is let in.")

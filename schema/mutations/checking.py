@@ -25,8 +25,12 @@ class VerifyCredentialInput:
     api_secret: str = strawberry.field(description="As it was presented.")
     service: str | None = strawberry.field(default=UNSET, description="Require this service's code.")
 
+    client_address: str | None = strawberry.field(
+        default=UNSET, description="Who presented them: a credential kept to networks is let in only from there."
+    )
+
     def question(self) -> Question:
-        return Question(self.api_key, Secret(self.api_secret), given(self.service))
+        return Question(self.api_key, Secret(self.api_secret), given(self.service), given(self.client_address))
 
 
 @strawberry.input(description="Several keys and secrets.")
