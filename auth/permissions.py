@@ -12,6 +12,7 @@ class Permission(StrEnum):
     READ_USERS = "READ_USERS"
     MANAGE_GATEWAYS = "MANAGE_GATEWAYS"
     MANAGE_POLICY = "MANAGE_POLICY"
+    MANAGE_WEBHOOKS = "MANAGE_WEBHOOKS"
     VET_IDENTITIES = "VET_IDENTITIES"
     SUBMIT_IDENTITIES = "SUBMIT_IDENTITIES"
     READ_IDENTITIES = "READ_IDENTITIES"
@@ -35,6 +36,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.READ_USERS,
             _P.MANAGE_GATEWAYS,
             _P.MANAGE_POLICY,
+            _P.MANAGE_WEBHOOKS,
             _P.VET_IDENTITIES,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
@@ -52,6 +54,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.READ_USERS,
             _P.MANAGE_GATEWAYS,
             _P.MANAGE_POLICY,
+            _P.MANAGE_WEBHOOKS,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,

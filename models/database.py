@@ -32,6 +32,7 @@ _APP = {
             "throttle",
             "idempotent_answer",
             "usage",
+            "webhook",
         )
     ],
     "default_connection": "default",
@@ -144,4 +145,5 @@ _SQLITE_UNIQUE = {
     "services.account_id, services.code": "services_living_code",
     "credentials.account_id, credentials.name": "credentials_living_name",
     "idempotent_answers.key_hash": "idempotent_answers_pkey",
+    "expiry_notices.subject_id, expiry_notices.days, expiry_notices.expires_at": "expiry_notices_pkey",
 }

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     SERVICE = "svc"
     CREDENTIAL = "cred"
     AUDIT_EVENT = "evt"
+    WEBHOOK_ENDPOINT = "whk"
     ACCESS_TOKEN = "tok"  # noqa: S105
 
 

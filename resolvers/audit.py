@@ -3,7 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from auth.crypto.keyring import HashingKey, Purpose
+from auth.crypto.keyring import Purpose, SymmetricKey
 from models.audit import DEPLOYMENT_CHAIN, AuditChain, AuditEvent
 from models.database import locked
 from models.ids import Kind, global_id, new_id
@@ -21,6 +21,10 @@ class EventType(StrEnum):
     USER_API_ACCESS_REMOVED = "user.api_access_removed"
     USER_DEACTIVATED = "user.deactivated"
     USER_REACTIVATED = "user.reactivated"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_REMOVED = "webhook.removed"
+    WEBHOOK_DELIVERED = "webhook.delivered"
+    WEBHOOK_FAILED = "webhook.failed"
     POLICY_UPDATED = "policy.updated"
     ACCOUNT_SUSPENDED = "account.suspended"
     ACCOUNT_REINSTATED = "account.reinstated"
@@ -73,7 +77,7 @@ async def record(
     summary is for people and holds no secret. The actor is who is signed in, unless another is named.
     """
     chain = await locked(AuditChain.filter(id=account_id or DEPLOYMENT_CHAIN)).get()
-    key = caller.deployment.keyring.hashing_key(Purpose.AUDIT_HASHING)
+    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
     event = AuditEvent(
         id=new_id(caller.now),
         chain_id=chain.id,
@@ -96,7 +100,7 @@ async def start_chain(account_id: UUID) -> None:
     await AuditChain.create(id=account_id, sequence=0, hash="")
 
 
-def event_hash(key: HashingKey, event: AuditEvent, previous: str) -> str:
+def event_hash(key: SymmetricKey, event: AuditEvent, previous: str) -> str:
     """HMAC-SHA256 in hex over every column of the event and the hash of the event before it."""
     fields = (
         previous,

@@ -6,7 +6,7 @@ from tortoise.expressions import Q
 
 from auth.permissions import Permission
 from auth.policy import Scope, authorize
-from models.credential import Credential, CredentialStatus, RevocationReason
+from models.credential import WITH_PARTIES, Credential, CredentialStatus, RevocationReason
 from models.database import locked, transaction
 from models.identity import Identity
 from models.ids import Kind
@@ -17,6 +17,7 @@ from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.networks import checked_networks
 from resolvers.reach import load, lock
+from resolvers.webhooks import WebhookEventType, announce
 
 
 async def reassociate_credential(
@@ -46,6 +47,7 @@ async def reassociate_credential(
         await check_link(service, identity, "identity_id")
         credential.service, credential.identity = service, identity
         await credential.save(update_fields=["service_id", "identity_id"])
+        await announce(caller, WebhookEventType.CREDENTIAL_REASSOCIATED, credential)
         await _record(
             caller,
             EventType.CREDENTIAL_REASSOCIATED,
@@ -69,6 +71,7 @@ async def revoke_credential(
         for each in [*([] if credential.revoked_at else [credential]), *relatives]:
             each.revoked_at, each.revocation_reason = caller.now, reason
             await each.save(update_fields=["revoked_at", "revocation_reason"])
+            await announce(caller, WebhookEventType.CREDENTIAL_REVOKED, each)
             await _record(caller, EventType.CREDENTIAL_REVOKED, each, f"revoked: {reason}")
     return credential
 
@@ -98,7 +101,9 @@ async def _living_relatives(credential: Credential) -> list[Credential]:
         found = {id_ for row in beside for id_ in (row.id, row.predecessor_id) if id_ is not None} - ids
         ids |= found
     living = Credential.filter(id__in=ids - {credential.id}, revoked_at__isnull=True).order_by("id")
-    return await locked(living)
+    # Held first, then read with what belongs to them: an outer join can't be held.
+    held = await locked(living)
+    return await Credential.filter(id__in=[row.id for row in held]).select_related(*WITH_PARTIES).order_by("id")
 
 
 async def reveal_api_key(caller: Caller, *, credential_id: str) -> str:

@@ -33,6 +33,7 @@ from resolvers.new_credential import (
 from resolvers.reach import load
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_credential_name, refuse_if_any
+from resolvers.webhooks import WebhookEventType, announce
 
 
 async def generate_credential(
@@ -86,6 +87,7 @@ async def generate_credential(
                     expires_at=end,
                 )
                 await keep(retry, packed(generated))
+                await announce(caller, WebhookEventType.CREDENTIAL_GENERATED, generated.credential)
                 await record(
                     caller,
                     EventType.CREDENTIAL_GENERATED,

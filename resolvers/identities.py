@@ -15,6 +15,7 @@ from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import lock
 from resolvers.validation import check_text, refuse_if_any
+from resolvers.webhooks import announce_blocked
 
 
 async def submit_identity(caller: Caller, *, account_id: str | None, name: str, kind: IdentityKind) -> Identity:
@@ -109,6 +110,7 @@ async def _decide(
         identity.decision = to
         identity.valid_until = valid_until or identity.valid_until
         await identity.save(update_fields=["decision", "valid_until"])
+        await announce_blocked(caller, identity.account_id, identity_id=identity.id)
         await _record(caller, event_type, identity, done, reason)
     return identity
 

@@ -58,7 +58,7 @@ async def make_credential(
     expires_at: datetime,
 ) -> Generated:
     """Gives an unsaved credential, which has its name and associations, a key and a secret, and saves it."""
-    key = caller.deployment.keyring.hashing_key(Purpose.CREDENTIAL_HASHING)
+    key = caller.deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
     secret = generate_api_secret(caller.deployment.key_prefix)
     credential = parties
     credential.id = new_id(caller.now)
@@ -83,8 +83,8 @@ def request_bytes(delivery: DeliveryRequest, expiry: Expiry | None, *others: str
 
 def packed(generated: Generated) -> bytes:
     """What to keep for a retry."""
-    predecessor_id = generated.predecessor.id if generated.predecessor else None
-    return orjson.dumps([generated.credential.id, predecessor_id, pack(generated.delivery)])
+    predecessor_id = str(generated.predecessor.id) if generated.predecessor else None
+    return orjson.dumps([str(generated.credential.id), predecessor_id, pack(generated.delivery)])
 
 
 async def unpacked(answer: bytes) -> Generated:

@@ -14,9 +14,10 @@ from models.identity import Identity
 from models.ids import Kind, row_id
 from models.service import Service
 from models.user import User
+from models.webhook import WebhookEndpoint
 from resolvers.errors import not_found
 
-AnyRow = TypeVar("AnyRow", Account, User, Identity, Service, Credential, AuditEvent)
+AnyRow = TypeVar("AnyRow", Account, User, Identity, Service, Credential, AuditEvent, WebhookEndpoint)
 
 _KINDS: dict[type, Kind] = {
     Account: Kind.ACCOUNT,
@@ -25,6 +26,7 @@ _KINDS: dict[type, Kind] = {
     Service: Kind.SERVICE,
     Credential: Kind.CREDENTIAL,
     AuditEvent: Kind.AUDIT_EVENT,
+    WebhookEndpoint: Kind.WEBHOOK_ENDPOINT,
 }
 _ACCOUNT_COLUMN: dict[type, str] = {Account: "id", AuditEvent: "chain_id"}
 # Loaded in the same statement, since whoever shows the row shows these or needs them to tell its state.
@@ -32,6 +34,7 @@ _WITH: dict[type, tuple[str, ...]] = {
     User: ("account",),
     Identity: ("account",),
     Service: ("account",),
+    WebhookEndpoint: ("account",),
     Credential: WITH_PARTIES,
     AuditEvent: ("actor__account",),
 }

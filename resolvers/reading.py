@@ -21,6 +21,7 @@ from models.identity import Identity, IdentityStatus
 from models.ids import Kind, parse_global_id
 from models.service import Service, ServiceStatus
 from models.user import Role, User
+from models.webhook import WebhookEndpoint
 from resolvers.caller import Caller
 from resolvers.errors import BadArgument, NotFound
 from resolvers.paging import MAXIMUM_SIZE, Order, Page, PageRequest, load_page
@@ -37,6 +38,7 @@ _READ = {
     Kind.SERVICE: Permission.READ_SERVICES,
     Kind.CREDENTIAL: Permission.READ_CREDENTIALS,
     Kind.AUDIT_EVENT: Permission.READ_AUDIT_LOG,
+    Kind.WEBHOOK_ENDPOINT: Permission.MANAGE_WEBHOOKS,
 }
 _MODELS: dict[Kind, type[Model]] = {
     Kind.ACCOUNT: Account,
@@ -45,6 +47,7 @@ _MODELS: dict[Kind, type[Model]] = {
     Kind.SERVICE: Service,
     Kind.CREDENTIAL: Credential,
     Kind.AUDIT_EVENT: AuditEvent,
+    Kind.WEBHOOK_ENDPOINT: WebhookEndpoint,
 }
 
 
@@ -70,6 +73,7 @@ class ServiceFilter:
     statuses: Sequence[ServiceStatus] | None = None
     name_contains: str | None = None
     identity_id: str | None = None
+    expires_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,12 @@ async def read_access_tokens(caller: Caller, page: PageRequest) -> Page[AccessTo
     return await load_page(tokens_in_reach(caller).select_related("account"), OLDEST_FIRST, page)
 
 
+async def read_webhook_endpoints(caller: Caller, page: PageRequest) -> Page[WebhookEndpoint]:
+    scope = authorize(caller.principal, Permission.MANAGE_WEBHOOKS)
+    living = in_reach(WebhookEndpoint, scope).filter(removed_at__isnull=True)
+    return await load_page(living, OLDEST_FIRST, page)
+
+
 async def read_identities(caller: Caller, filter_: IdentityFilter, order: Order, page: PageRequest) -> Page[Identity]:
     scope = await _narrowed(authorize(caller.principal, Permission.READ_IDENTITIES), filter_.account_id)
     query = in_reach(Identity, scope)
@@ -139,6 +149,8 @@ async def read_services(caller: Caller, filter_: ServiceFilter, order: Order, pa
     if filter_.identity_id is not None:
         identity = await _named(Identity, scope, filter_.identity_id)
         query = query.filter(identities__id=identity.id)
+    if filter_.expires_before:
+        query = query.filter(expires_at__lt=filter_.expires_before)
     return await load_page(query, order, page)
 
 

@@ -19,6 +19,7 @@ from resolvers.expiry import Expiry, expires_at
 from resolvers.idempotency import claim, idempotently, keep, retry_of
 from resolvers.new_credential import Generated, lock_owner, make_credential, packed, request_bytes, unpacked
 from resolvers.reach import lock
+from resolvers.webhooks import WebhookEventType, announce
 
 LONGEST_GRACE_HOURS = 720
 
@@ -76,6 +77,7 @@ async def rotate_credential(
             )
             generated = Generated(made.credential, made.delivery, old)
             await keep(retry, packed(generated))
+            await announce(caller, WebhookEventType.CREDENTIAL_ROTATED, made.credential)
             await record(
                 caller,
                 EventType.CREDENTIAL_ROTATED,

@@ -17,6 +17,7 @@ from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import load, lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_service_code, check_text, refuse_if_any
+from resolvers.webhooks import announce_blocked
 
 OF_ANOTHER_ACCOUNT = "There is nothing with this id in the service's account."
 
@@ -174,6 +175,7 @@ async def _change(
             raise refuse(ErrorCode.CONFLICT, f"A service that is {status} can't be {done}.", "service_id")
         change(service)
         await service.save(update_fields=["expires_at", "suspended_at", "cancelled_at"])
+        await announce_blocked(caller, service.account_id, service_id=service.id)
         await _record(caller, event_type, service, done, reason)
     return service
 

@@ -22,6 +22,7 @@ from resolvers.reach import load, lock
 from resolvers.sessions import end_sessions
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_email, check_password, check_text, normal_email, refuse_if_any
+from resolvers.webhooks import announce_blocked
 
 Change = Callable[[User], None]
 
@@ -161,6 +162,8 @@ async def _change(caller: Caller, user_id: str, event_type: EventType, done: str
         if was_the_last and (user.role is not role or user.status is not UserStatus.ACTIVE):
             raise refuse(ErrorCode.CONFLICT, f"This is the last active {role}: make another one first.", "user_id")
         await user.save(update_fields=["role", "status", "api_access"])
+        if user.account_id is not None:
+            await announce_blocked(caller, user.account_id, owner_id=user.id)
         if user.status is UserStatus.DEACTIVATED:
             await _end_everything(user, caller.now)
         await record(

@@ -17,7 +17,8 @@ from schema.mutations.services import ServiceMutations
 from schema.mutations.sessions import SessionMutations
 from schema.mutations.tokens import TokenMutations
 from schema.mutations.users import UserMutations
-from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User
+from schema.mutations.webhooks import WebhookMutations
+from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User, WebhookEndpoint
 from schema.queries import Query
 from schema.scalars import DateTime
 
@@ -34,6 +35,7 @@ class Mutation(
     SessionMutations,
     TokenMutations,
     AccountMutations,
+    WebhookMutations,
     UserMutations,
     IdentityMutations,
     ServiceMutations,
@@ -55,7 +57,7 @@ def build_api() -> Api:
     return Api(
         query=Query,
         mutation=Mutation,
-        types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent],
+        types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
         extensions=[
             lambda: MaxTokensLimiter(max_token_count=MAXIMUM_TOKENS),

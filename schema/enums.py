@@ -14,6 +14,7 @@ from models.service import ServiceStatus
 from models.user import Role, UserStatus
 from resolvers.check_credential import Decision, DecisionCode
 from resolvers.errors import ErrorCode
+from resolvers.webhooks import WebhookEventType
 
 
 class OrderDirection(StrEnum):
@@ -57,6 +58,7 @@ _DESCRIPTIONS: dict[type[Enum], str] = {
     Role: "What somebody is here.",
     ServiceOrderField: "What services can be ordered by.",
     ServiceStatus: "Where a service stands, by its dates and by suspension or cancellation.",
+    WebhookEventType: "What a webhook endpoint can be told of.",
     UserStatus: "DEACTIVATED users can't sign in, and their credentials are blocked.",
 }
 for _enum, _description in _DESCRIPTIONS.items():

@@ -17,6 +17,7 @@ from models import credential as credential_model
 from models import identity as identity_model
 from models import service as service_model
 from models import user as user_model
+from models import webhook as webhook_model
 from models.access_token import AccessTokenKind
 from models.account import AccountStatus, DeliveryMethod
 from models.credential import CredentialBlocker, CredentialStatus, RevocationReason
@@ -40,6 +41,7 @@ from resolvers.reading import (
     read_successor,
     read_usage,
 )
+from resolvers.webhooks import WebhookEventType
 from schema.connections import Connection, Node, connect
 from schema.context import Info
 from schema.inputs import page_request
@@ -141,6 +143,24 @@ class AccessToken(Node):
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
             last_used_at=or_none(row.last_used_at),
+        )
+
+
+@strawberry.type(description="An address of the account's own server that is told of events.")
+class WebhookEndpoint(Node):
+    url: str = strawberry.field(description="Where messages are sent, as Standard Webhooks describes them.")
+    event_types: list[WebhookEventType] = strawberry.field(description="What it is told of.")
+    account: Account = strawberry.field(description="Whose.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @staticmethod
+    def of(row: webhook_model.WebhookEndpoint) -> "WebhookEndpoint":
+        return WebhookEndpoint(
+            id=_id(Kind.WEBHOOK_ENDPOINT, row),
+            url=row.url,
+            event_types=[WebhookEventType(name) for name in row.event_types.split()],
+            account=Account.of(row.account),
+            created_at=row.created_at,
         )
 
 
@@ -381,6 +401,7 @@ _OBJECT_OF: dict[type, Callable[[Any, Caller], Node]] = {
     service_model.Service: Service.of,
     credential_model.Credential: Credential.of,
     audit_model.AuditEvent: AuditEvent.of,
+    webhook_model.WebhookEndpoint: lambda row, _: WebhookEndpoint.of(row),
 }
 
 

@@ -28,6 +28,7 @@ from schema.objects import (
     Service,
     User,
     Viewer,
+    WebhookEndpoint,
     node_of,
 )
 from schema.viewer import viewer_of
@@ -62,6 +63,7 @@ class ServiceFilter:
     identity_id: strawberry.ID | None = strawberry.field(
         default=UNSET, description="Only those that this identity may be used with."
     )
+    expires_before: datetime | None = strawberry.field(default=UNSET, description="That end before this instant.")
 
 
 @strawberry.input(description="Only credentials that fit all that is given.")
@@ -160,6 +162,13 @@ class Query:
     ) -> Connection[AccessToken]:
         page = await reading.read_access_tokens(info.context.caller, page_request(first, after, last, before))
         return connect(page, AccessToken.of)
+
+    @strawberry.field(description="Addresses that are told of events, oldest first.")
+    async def webhook_endpoints(
+        self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> Connection[WebhookEndpoint]:
+        page = await reading.read_webhook_endpoints(info.context.caller, page_request(first, after, last, before))
+        return connect(page, WebhookEndpoint.of)
 
     @strawberry.field(description="Identities.")
     async def identities(

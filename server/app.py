@@ -35,7 +35,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.deployment = deployment
             app.state.settings = settings
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
-            async with housekeeping(deployment, settings.usage_flush_seconds):
+            async with housekeeping(deployment, settings):
                 yield
 
     return Starlette(

@@ -7,7 +7,7 @@ and its version, `credential-hashing-1`; what was made under a key is stored wit
 import hmac
 import os
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
@@ -26,24 +27,35 @@ class KeyringUnreadable(ValueError):
 class Purpose(StrEnum):
     CREDENTIAL_HASHING = "credential-hashing"
     AUDIT_HASHING = "audit-hashing"
+    SEALING = "sealing"
     TOKEN_SIGNING = "token-signing"  # noqa: S105
 
 
 @dataclass(frozen=True)
-class HashingKey:
-    """A symmetric key of 32 bytes."""
+class SymmetricKey:
+    """A symmetric key of 32 bytes, to hash or, for its own purpose, to seal with."""
 
     id: str
     key: bytes
 
     def __repr__(self) -> str:
-        return f"HashingKey({self.id})"
+        return f"SymmetricKey({self.id})"
 
     def mac(self, domain: str, *parts: bytes) -> str:
         """HMAC-SHA256 in hex over a domain and parts, each preceded by its length (8 bytes, big endian) so that no
         two lists of parts give the same input."""
         message = b"".join(len(part).to_bytes(8, "big") + part for part in (domain.encode(), *parts))
         return hmac.digest(self.key, message, "sha256").hex()
+
+    def seal(self, content: bytes, context: str) -> str:
+        """AES-256-GCM in base64, bound to a context; the nonce is random."""
+        nonce = secrets.token_bytes(12)
+        return b64encode(nonce + AESGCM(self.key).encrypt(nonce, content, context.encode())).decode()
+
+    def open(self, sealed: str, context: str) -> bytes:
+        """What was sealed for this context. Raises cryptography's InvalidTag for anything else."""
+        data = b64decode(sealed)
+        return AESGCM(self.key).decrypt(data[:12], data[12:], context.encode())
 
 
 @dataclass(frozen=True)
@@ -61,12 +73,12 @@ class SigningKey:
 class Keyring:
     """All keys by id, in the order of the file; build one with `read_keyring` or `generate_keyring`."""
 
-    hashing_keys: Mapping[str, HashingKey]
+    symmetric_keys: Mapping[str, SymmetricKey]
     signing_keys: Mapping[str, SigningKey]
 
-    def hashing_key(self, purpose: Purpose) -> HashingKey:
-        """The newest hashing key of a purpose."""
-        return [key for key in self.hashing_keys.values() if key.id.startswith(f"{purpose}-")][-1]
+    def symmetric_key(self, purpose: Purpose) -> SymmetricKey:
+        """The newest symmetric key of a purpose."""
+        return [key for key in self.symmetric_keys.values() if key.id.startswith(f"{purpose}-")][-1]
 
     def signing_key(self) -> SigningKey:
         """The newest signing key."""
@@ -74,13 +86,14 @@ class Keyring:
 
     def check_values(self) -> dict[str, str]:
         """For each key id a value that only the same key gives again, and that tells nothing of the key."""
-        values = {id_: key.mac("sealkey key check") for id_, key in self.hashing_keys.items()}
+        values = {id_: key.mac("sealkey key check") for id_, key in self.symmetric_keys.items()}
         return values | {id_: key.key.thumbprint() for id_, key in self.signing_keys.items()}
 
 
 def generate_keyring() -> bytes:
     """A new key file: one key for each purpose."""
-    keys = [_symmetric(Purpose.CREDENTIAL_HASHING), _symmetric(Purpose.AUDIT_HASHING), _signing()]
+    symmetric = (Purpose.CREDENTIAL_HASHING, Purpose.AUDIT_HASHING, Purpose.SEALING)
+    keys = [*(_symmetric(purpose) for purpose in symmetric), _signing()]
     return orjson.dumps({"keys": keys}, option=orjson.OPT_INDENT_2) + b"\n"
 
 
@@ -88,7 +101,7 @@ def read_keyring(data: bytes) -> Keyring:
     """The keys in a key file. Raises KeyringUnreadable."""
     try:
         keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
-        hashing = [HashingKey(key["kid"], _unpadded(key["k"])) for key in keys if key["kty"] == "oct"]
+        hashing = [SymmetricKey(key["kid"], _unpadded(key["k"])) for key in keys if key["kty"] == "oct"]
         signing = [SigningKey(key["kid"], ECKey.import_key(key)) for key in keys if key["kty"] == "EC"]
     except (ValueError, KeyError, TypeError, JoseError):
         # Not chained: what the parser would quote is key material.
@@ -112,9 +125,9 @@ def load_keyring(path: Path) -> Keyring:
 
 
 def _check(keyring: Keyring) -> None:
-    if any(len(key.key) != 32 for key in keyring.hashing_keys.values()):
-        raise KeyringUnreadable("a hashing key does not have 32 bytes")
-    ids = [*keyring.hashing_keys, *keyring.signing_keys]
+    if any(len(key.key) != 32 for key in keyring.symmetric_keys.values()):
+        raise KeyringUnreadable("a symmetric key does not have 32 bytes")
+    ids = [*keyring.symmetric_keys, *keyring.signing_keys]
     for purpose in Purpose:
         if not any(id_.startswith(f"{purpose}-") for id_ in ids):
             raise KeyringUnreadable(f"there is no {purpose} key")

@@ -6,13 +6,13 @@ and binding the API key stops one row's hash from being moved to another.
 
 import hmac
 
-from auth.crypto.keyring import HashingKey, Keyring, Purpose
+from auth.crypto.keyring import Keyring, Purpose, SymmetricKey
 from auth.crypto.secret import Secret
 
 _DOMAIN = "sealkey credential secret v1"
 
 
-def hash_secret(key: HashingKey, api_key: str, secret: Secret) -> str:
+def hash_secret(key: SymmetricKey, api_key: str, secret: Secret) -> str:
     """The hash to keep, 64 hex digits."""
     return key.mac(_DOMAIN, api_key.encode(), secret.reveal().encode())
 
@@ -22,6 +22,6 @@ def secret_matches(
 ) -> bool:
     """Whether a secret belongs to a kept hash, in constant time. Called with None for a key that does not exist, it
     does the same work and answers no."""
-    key = keyring.hashing_keys.get(hashing_key_id or "") or keyring.hashing_key(Purpose.CREDENTIAL_HASHING)
+    key = keyring.symmetric_keys.get(hashing_key_id or "") or keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
     given = hash_secret(key, api_key, secret)
     return hmac.compare_digest(given, kept or "0" * 64) and kept is not None

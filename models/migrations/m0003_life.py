@@ -18,6 +18,32 @@ _TABLES = [
         denied BIGINT NOT NULL CHECK (denied >= 0),
         PRIMARY KEY (credential_id, day)
     )""",
+    """CREATE TABLE webhook_endpoints (
+        id UUID PRIMARY KEY,
+        account_id UUID NOT NULL REFERENCES accounts (id),
+        url VARCHAR(2000) NOT NULL,
+        sealed_secret VARCHAR(200) NOT NULL,
+        sealing_key_id VARCHAR(64) NOT NULL REFERENCES server_keys (id),
+        event_types VARCHAR(500) NOT NULL,
+        created_at TIMESTAMPTZ NOT NULL,
+        removed_at TIMESTAMPTZ
+    )""",
+    """CREATE TABLE webhook_deliveries (
+        id UUID PRIMARY KEY,
+        endpoint_id UUID NOT NULL REFERENCES webhook_endpoints (id),
+        event_type VARCHAR(64) NOT NULL,
+        body TEXT NOT NULL,
+        created_at TIMESTAMPTZ NOT NULL,
+        attempts INT NOT NULL,
+        next_attempt_at TIMESTAMPTZ NOT NULL,
+        done_at TIMESTAMPTZ
+    )""",
+    """CREATE TABLE expiry_notices (
+        subject_id VARCHAR(64) NOT NULL,
+        days INT NOT NULL,
+        expires_at TIMESTAMPTZ NOT NULL,
+        PRIMARY KEY (subject_id, days, expires_at)
+    )""",
 ]
 _COLUMNS = [
     "ALTER TABLE credentials ADD COLUMN predecessor_id UUID REFERENCES credentials (id)",
@@ -28,6 +54,9 @@ _COLUMNS = [
 _INDEXES = [
     "CREATE INDEX idempotent_answers_expiry ON idempotent_answers (expires_at)",
     "CREATE INDEX credential_usage_day ON credential_usage (day)",
+    "CREATE INDEX webhook_endpoints_account ON webhook_endpoints (account_id, id)",
+    "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE done_at IS NULL",
+    "CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, id)",
     # Only once is a credential rotated.
     "CREATE UNIQUE INDEX credentials_predecessor ON credentials (predecessor_id) WHERE predecessor_id IS NOT NULL",
     # A rotated credential hands its name on to its successor.

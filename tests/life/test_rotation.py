@@ -16,7 +16,7 @@ def test_both_work_until_the_grace_ends_and_then_only_the_successor(play: Play) 
         ROTATED,
         credentialId=old["credential"]["id"],
         delivery={"method": "VIEW_AND_COPY"},
-        graceHours=2,
+        graceHours=1,
         idempotencyKey="a" * 22,
     )
     assert rotated["predecessor"]["status"] == "RETIRING"
@@ -26,7 +26,7 @@ def test_both_work_until_the_grace_ends_and_then_only_the_successor(play: Play) 
         ROTATED,
         credentialId=old["credential"]["id"],
         delivery={"method": "VIEW_AND_COPY"},
-        graceHours=2,
+        graceHours=1,
         idempotencyKey="a" * 22,
     )
     assert again == rotated
@@ -37,5 +37,5 @@ def test_both_work_until_the_grace_ends_and_then_only_the_successor(play: Play) 
         return code
 
     assert decision(old["delivery"]) == decision(rotated["delivery"]) == "OK"
-    play.clock.advance(hours=2)
+    play.clock.advance(hours=1)
     assert (decision(old["delivery"]), decision(rotated["delivery"])) == ("EXPIRED", "OK")

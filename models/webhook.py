@@ -1,0 +1,59 @@
+"""Where an account wants to be told of events, and what is still to be told."""
+
+from uuid import UUID
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.account import Account
+
+
+class WebhookEndpoint(Model):
+    """An address of the account's own server. The signing secret must be had again for each message, so it is sealed
+    under a key of the server's instead of hashed."""
+
+    id = fields.UUIDField(primary_key=True)
+    account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
+        "models.Account", related_name="webhook_endpoints", on_delete=fields.RESTRICT
+    )
+    account_id: UUID
+    url = fields.CharField(max_length=2000)
+    sealed_secret = fields.CharField(max_length=200)
+    sealing_key_id = fields.CharField(max_length=64)
+    # With spaces between them.
+    event_types = fields.CharField(max_length=500)
+    created_at = fields.DatetimeField()
+    removed_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "webhook_endpoints"
+
+
+class WebhookDelivery(Model):
+    """One message to one endpoint, until it is delivered or given up."""
+
+    id = fields.UUIDField(primary_key=True)
+    endpoint: fields.ForeignKeyRelation[WebhookEndpoint] = fields.ForeignKeyField(
+        "models.WebhookEndpoint", related_name="deliveries", on_delete=fields.RESTRICT
+    )
+    endpoint_id: UUID
+    event_type = fields.CharField(max_length=64)
+    body = fields.TextField()
+    created_at = fields.DatetimeField()
+    attempts = fields.IntField(default=0)
+    next_attempt_at = fields.DatetimeField()
+    done_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "webhook_deliveries"
+
+
+class ExpiryNotice(Model):
+    """That somebody was told of an end so many days before. The three columns are the key."""
+
+    subject_id = fields.CharField(max_length=64, primary_key=True)
+    days = fields.IntField()
+    expires_at = fields.DatetimeField()
+
+    class Meta:
+        table = "expiry_notices"
