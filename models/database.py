@@ -5,11 +5,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
-from tortoise.exceptions import IntegrityError
+from tortoise.exceptions import DBConnectionError, IntegrityError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -33,6 +34,7 @@ _APP = {
             "idempotent_answer",
             "usage",
             "webhook",
+            "revoked_token",
         )
     ],
     "default_connection": "default",
@@ -127,6 +129,22 @@ async def migrate(url: str) -> None:
 async def ping() -> None:
     """Asks the database for an answer; raises what the driver raises when there is none."""
     await get_connections().get("default").execute_query("SELECT 1")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error means that the database can't be asked now, and not that something is wrong with the question."""
+    return isinstance(error, _UNAVAILABLE)
+
+
+# PostgreSQL's classes of errors 08 (connection), 53 (resources) and 57 (operator intervention), and the driver's own.
+_UNAVAILABLE = (
+    OSError,
+    DBConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+)
 
 
 def violated_index(error: IntegrityError) -> str | None:

@@ -55,6 +55,7 @@ class EventType(StrEnum):
     CREDENTIAL_REASSOCIATED = "credential.reassociated"
     CREDENTIAL_REVOKED = "credential.revoked"
     CREDENTIAL_VIEWED = "credential.viewed"
+    ACCESS_TOKEN_REVOKED = "access_token.revoked"  # noqa: S105
     LOGIN_DENIED = "login.denied"
 
 

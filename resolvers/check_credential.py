@@ -93,7 +93,7 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     secret the true reason.
     """
     async with throttled(caller, api_key):
-        credential = await _authenticate(caller.deployment.keyring, api_key, api_secret)
+        credential = await authenticate(caller.deployment.keyring, api_key, api_secret)
         refusal = _login_refusal(credential, caller)
         if credential is None or refusal:
             await _record_denied(caller, api_key)
@@ -112,15 +112,22 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
 
 
 async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
-    credential = await _authenticate(caller.deployment.keyring, question.api_key, question.api_secret)
+    credential = await authenticate(caller.deployment.keyring, question.api_key, question.api_secret)
+    return judge(caller, scope, credential, question.service, question.client_address)
+
+
+def judge(
+    caller: Caller, scope: Scope, credential: Credential | None, service: str | None, client_address: str | None
+) -> Verdict:
+    """The verdict on a credential that has been authenticated, or was not; counted."""
     if credential is None or scope.account_id not in (None, credential.account_id):
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
-    verdict = Verdict(_decide(credential, question, caller.now), credential)
+    verdict = Verdict(_decide(credential, service, client_address, caller.now), credential)
     caller.deployment.usage.count(credential, caller.now, allowed=verdict.decision is Decision.ALLOW)
     return verdict
 
 
-async def _authenticate(keyring: Keyring, api_key: str, api_secret: Secret) -> Credential | None:
+async def authenticate(keyring: Keyring, api_key: str, api_secret: Secret) -> Credential | None:
     """The credential that a key and secret belong to, whatever its state."""
     if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
         return None
@@ -129,12 +136,12 @@ async def _authenticate(keyring: Keyring, api_key: str, api_secret: Secret) -> C
     return credential if secret_matches(keyring, hashing_key_id, kept, api_key, api_secret) else None
 
 
-def _decide(credential: Credential, question: Question, now: datetime) -> DecisionCode:
+def _decide(credential: Credential, service: str | None, client_address: str | None, now: datetime) -> DecisionCode:
     for blocker in credential.blockers(now):
         return DecisionCode(blocker.value)
-    if not is_address_allowed(credential, question.client_address):
+    if not is_address_allowed(credential, client_address):
         return DecisionCode.ADDRESS_NOT_ALLOWED
-    if question.service is not None and question.service != credential.service.code:
+    if service is not None and service != credential.service.code:
         return DecisionCode.WRONG_SERVICE
     return DecisionCode.OK
 

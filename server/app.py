@@ -17,12 +17,15 @@ from models.instants import Clock, system_clock
 from resolvers.caller import Deployment
 from resolvers.server_keys import confirm_keys
 from schema.api import build_api
-from server import graphiql
+from server import graphiql, oauth
 from server.graphql_endpoint import GraphQLEndpoint
 from server.housekeeping import housekeeping
 from server.logs import RequestLog, configure_logs
 from server.settings import Settings, load_settings
+from server.verify import verify
 
+# A gateway asks with the method of the request it asks about.
+_ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 
 
@@ -43,6 +46,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             Route("/", to_graphiql),
             Route("/graphql", GraphQLEndpoint(build_api()).answer, methods=["POST"]),
             *graphiql.routes(GRAPHIQL_DIST),
+            *oauth.routes(),
+            Route("/verify", verify, methods=_ANY_METHOD),
             Route("/healthz", healthy),
             Route("/readyz", ready),
         ],

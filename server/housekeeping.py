@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from resolvers.access_tokens import forget_revoked_tokens
 from resolvers.caller import Caller, Deployment
 from resolvers.expiry_notices import announce_ends
 from resolvers.idempotency import forget_answers
@@ -40,6 +41,7 @@ async def _keep_house(deployment: Deployment, settings: Settings, over: asyncio.
                 await announce_ends(caller)
                 await forget_answers(caller.now)
                 await forget_old_usage(caller.now)
+                await forget_revoked_tokens(caller.now)
         except Exception as error:  # noqa: BLE001  (the database may be back the next time)
             log_fault(error)
         rounds += 1

@@ -32,6 +32,15 @@ async def identify(request: Request) -> Caller:
     return Caller(await _principal(request, caller, token), address, caller.now, deployment)
 
 
+async def identify_gateway(request: Request) -> Caller:
+    """The caller by the gateway's own header: Authorization is that of the request it asks about."""
+    deployment: Deployment = request.app.state.deployment
+    token = request.headers.get("x-sealkey-gateway-token")
+    now = deployment.clock()
+    principal = await find_principal(Secret(token), now, deployment.session_rules) if token else None
+    return Caller(principal, request.client.host if request.client else None, now, deployment)
+
+
 def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders) -> None:
     """Sets or clears the session cookie, where the operation said so."""
     if reply.started is not None:

@@ -13,6 +13,8 @@ import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.database import is_unavailable
+
 log = structlog.get_logger("sealkey")
 
 
@@ -35,6 +37,14 @@ def log_fault(error: BaseException) -> str:
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     log.error("fault", error_id=error_id, error_type=type(error).__qualname__, frames=frames)
     return error_id
+
+
+def _fault(error: Exception, error_id: str) -> PlainTextResponse:
+    if is_unavailable(error):
+        # Nothing can be decided without the database, so nothing is allowed.
+        text = "The database can't be asked now. Try again in a moment.\n"
+        return PlainTextResponse(text, status_code=503, headers={"Retry-After": "1"})
+    return PlainTextResponse(f"Something went wrong here. The log has it under {error_id}.\n", status_code=500)
 
 
 class RequestLog:
@@ -62,8 +72,7 @@ class RequestLog:
             except Exception as error:  # noqa: BLE001  (its text may hold what must not be logged)
                 error_id = log_fault(error)
                 if not status:
-                    text = f"Something went wrong here. The log has it under {error_id}.\n"
-                    await PlainTextResponse(text, status_code=500)(scope, receive, send_with_id)
+                    await _fault(error, error_id)(scope, receive, send_with_id)
             log.info(
                 "request",
                 method=scope["method"],

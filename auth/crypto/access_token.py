@@ -1,12 +1,17 @@
 """Access tokens: signed JWTs in the profile of RFC 9068, ES256."""
 
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
+import orjson
 from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwt import JWTClaimsRegistry
 
-from auth.crypto.keyring import SigningKey
+from auth.crypto.keyring import Keyring, SigningKey
 from auth.crypto.secret import Secret
 
 
@@ -37,3 +42,51 @@ def issue_access_token(
     }
     token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": key.id}, claims, key.key)
     return AccessToken(Secret(token), expires_in, scope)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a token of ours says: whose it is, for what, from when to when (seconds since 1970), and its own id."""
+
+    client_id: str
+    scope: str
+    issued_at: int
+    expires_at: int
+    token_id: str
+
+
+def read_access_token(keyring: Keyring, token: Secret, *, issuer: str, now: datetime) -> Claims | None:
+    """The claims of a token that one of our keys signed and that has not expired; None for anything else."""
+    registry = JWTClaimsRegistry(
+        now=int(now.timestamp()),
+        leeway=0,
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": issuer},
+        exp={"essential": True},
+    )
+    try:
+        key = _signer(keyring, token)
+        decoded = jwt.decode(token.reveal(), key.key, algorithms=["ES256"])
+        registry.validate(decoded.claims)
+        claims = decoded.claims
+        if decoded.header.get("typ") != "at+jwt" or claims["exp"] <= int(now.timestamp()):
+            return None
+        return Claims(claims["client_id"], claims["scope"], claims["iat"], claims["exp"], claims["jti"])
+    except (JoseError, KeyError, ValueError, TypeError):
+        return None
+
+
+def public_jwks(keyring: Keyring) -> dict[str, list[dict[str, Any]]]:
+    """The public half of every signing key, as a JWK Set (RFC 7517, 5)."""
+    return {
+        "keys": [
+            {**key.key.as_dict(private=False), "kid": key.id, "use": "sig", "alg": "ES256"}
+            for key in keyring.signing_keys.values()
+        ]
+    }
+
+
+def _signer(keyring: Keyring, token: Secret) -> SigningKey:
+    """The key that a token names. Raises KeyError, ValueError."""
+    header = token.reveal().partition(".")[0]
+    return keyring.signing_keys[orjson.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]]

@@ -1,0 +1,19 @@
+"""Revoked access tokens."""
+
+from tortoise.migrations.migration import Migration as BaseMigration
+
+from models.migrations._sql import Statements
+
+
+class Migration(BaseMigration):
+    dependencies = [("models", "m0003_life")]  # noqa: RUF012
+    operations = [  # noqa: RUF012
+        Statements(
+            [
+                "CREATE TABLE revoked_tokens (id VARCHAR(64) NOT NULL PRIMARY KEY, expires_at TIMESTAMPTZ NOT NULL)",
+                "CREATE INDEX revoked_tokens_expiry ON revoked_tokens (expires_at)",
+            ],
+            sqlite=[],
+            postgres=[],
+        ),
+    ]

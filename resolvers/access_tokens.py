@@ -1,0 +1,90 @@
+"""What becomes of access tokens after they are issued: checked, introspected, revoked."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from auth.crypto.access_token import Claims, read_access_token
+from auth.crypto.secret import Secret
+from auth.permissions import Permission
+from auth.policy import authorize
+from models.credential import WITH_PARTIES, Credential
+from models.database import transaction
+from models.ids import Kind
+from models.revoked_token import RevokedToken
+from resolvers.audit import EventType, record
+from resolvers.caller import Caller
+from resolvers.check_credential import Verdict, authenticate, judge
+from resolvers.errors import ErrorCode, refuse
+from resolvers.throttling import throttled
+
+
+@dataclass(frozen=True)
+class Introspection:
+    """A token that is good right now, and what it says."""
+
+    claims: Claims
+    credential: Credential
+
+
+async def verify_access_token(
+    caller: Caller, token: Secret, *, service: str | None, client_address: str | None
+) -> Verdict:
+    """What a gateway asks about an access token. Raises Denied."""
+    scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
+    found = await _read(caller, token)
+    return judge(caller, scope, found.credential if found else None, service, client_address)
+
+
+async def introspect(caller: Caller, token: Secret) -> Introspection | None:
+    """RFC 7662: None where a token is not active, whatever the reason. Raises Denied."""
+    scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
+    found = await _read(caller, token)
+    if found is None or scope.account_id not in (None, found.credential.account_id):
+        return None
+    return None if found.credential.blockers(caller.now) else found
+
+
+async def revoke_access_token(caller: Caller, *, api_key: str, api_secret: Secret, token: Secret) -> None:
+    """RFC 7009: a client ends a token of its own; any other, or a text that is no token, is let be. Raises Throttled,
+    and Refused (INVALID_CREDENTIALS)."""
+    async with throttled(caller, api_key):
+        credential = await authenticate(caller.deployment.keyring, api_key, api_secret)
+        if credential is None:
+            raise refuse(ErrorCode.INVALID_CREDENTIALS, "The API key or the API secret is not right.")
+    claims = _claims(caller, token)
+    if claims is None or claims.client_id != credential.api_key:
+        return
+    async with transaction():
+        if await RevokedToken.exists(id=claims.token_id):
+            return
+        expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
+        await RevokedToken.create(id=claims.token_id, expires_at=expires_at)
+        await record(
+            caller,
+            EventType.ACCESS_TOKEN_REVOKED,
+            f"An access token of credential {credential.name} was revoked by its client",
+            account_id=credential.account_id,
+            subject=(Kind.CREDENTIAL, credential.id),
+        )
+
+
+async def forget_revoked_tokens(now: datetime) -> None:
+    """Removes those that would have expired anyway."""
+    await RevokedToken.filter(expires_at__lte=now).delete()
+
+
+async def _read(caller: Caller, token: Secret) -> Introspection | None:
+    """A token of ours that has neither expired nor been revoked, and whose credential still is for the service that
+    the token was issued for."""
+    claims = _claims(caller, token)
+    if claims is None or await RevokedToken.exists(id=claims.token_id):
+        return None
+    credential = await Credential.get_or_none(api_key=claims.client_id).select_related(*WITH_PARTIES)
+    if credential is None or claims.scope not in ("", credential.service.code):
+        return None
+    return Introspection(claims, credential)
+
+
+def _claims(caller: Caller, token: Secret) -> Claims | None:
+    deployment = caller.deployment
+    return read_access_token(deployment.keyring, token, issuer=deployment.issuer, now=caller.now)
