@@ -132,7 +132,7 @@ async def ping() -> None:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error means that the database can't be asked now, and not that something is wrong with the question."""
+    """Whether an error means that the database can't be asked now, not that the question is wrong."""
     return isinstance(error, _UNAVAILABLE)
 
 
