@@ -49,14 +49,24 @@ async def _of_session(token: Secret, now: datetime, rules: SessionRules) -> Prin
     return Principal.of_user(session.user, session.id)
 
 
+async def find_access_token(token_hash: str) -> AccessToken | None:
+    """A token's row, with what decides whether it works."""
+    return await AccessToken.get_or_none(token_hash=token_hash).select_related("account", "user__account")
+
+
 async def _of_access_token(token: Secret, now: datetime) -> Principal | None:
-    found = await AccessToken.get_or_none(token_hash=hash_token(token)).select_related("account", "user__account")
+    return await principal_of_access_token(await find_access_token(hash_token(token)), now)
+
+
+async def principal_of_access_token(found: AccessToken | None, now: datetime) -> Principal | None:
+    """The principal of a token that works, of an active user in an account that is not suspended."""
     if found is None or not found.works(now) or not _account_is_active(found.account):
         return None
     if found.user is not None and not is_active(found.user):
         return None
     if found.last_used_at <= now - _A_MINUTE:
         await _note(AccessToken.filter(id=found.id), "last_used_at", now)
+        found.last_used_at = now
     return Principal.of_token(found)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from tortoise import fields
@@ -121,34 +122,83 @@ class Credential(Model):
     def blockers(self, now: datetime) -> list[CredentialBlocker]:
         """Everything that keeps it out at an instant, in the order of `CredentialBlocker`; the related rows must
         have been loaded with it (see `WITH_PARTIES`)."""
-        return list(self._blockers(now))
-
-    def _blockers(self, now: datetime) -> Iterator[CredentialBlocker]:
-        status = self.status(now)
-        if status is CredentialStatus.REVOKED:
-            yield CredentialBlocker.REVOKED
-        if status is CredentialStatus.EXPIRED:
-            yield CredentialBlocker.EXPIRED
-        if not self.owner.api_access or self.owner.role is not Role.MEMBER:
-            yield CredentialBlocker.OWNER_ACCESS_REMOVED
-        if self.owner.status is not UserStatus.ACTIVE:
-            yield CredentialBlocker.OWNER_DEACTIVATED
-        if self.account.status is not AccountStatus.ACTIVE:
-            yield CredentialBlocker.ACCOUNT_SUSPENDED
-        if self.identity.status(now) is not IdentityStatus.ACTIVE:
-            yield CredentialBlocker.IDENTITY_NOT_ACTIVE
-        yield from self._service_blockers(now)
-
-    def _service_blockers(self, now: datetime) -> Iterator[CredentialBlocker]:
-        if self.service.starts_at > now:
-            yield CredentialBlocker.SERVICE_NOT_STARTED
-        if self.service.expires_at <= now:
-            yield CredentialBlocker.SERVICE_EXPIRED
-        if self.service.suspended_at:
-            yield CredentialBlocker.SERVICE_SUSPENDED
-        if self.service.cancelled_at:
-            yield CredentialBlocker.SERVICE_CANCELLED
+        parties = Parties(self.account, self.owner, self.identity, self.service)
+        return list(blockers_of(self, parties, now))
 
 
 WITH_PARTIES = ("account", "owner", "identity", "service")
 """The rows that a credential's blockers depend on, loaded in the same statement."""
+
+
+class OwnState(Protocol):
+    """What of a credential itself decides whether it is let in."""
+
+    @property
+    def revoked_at(self) -> datetime | None: ...
+    @property
+    def expires_at(self) -> datetime: ...
+
+
+class HasStatus(Protocol):
+    @property
+    def status(self) -> Any: ...
+
+
+class OwnerState(HasStatus, Protocol):
+    @property
+    def role(self) -> Role: ...
+    @property
+    def api_access(self) -> bool: ...
+
+
+class IdentityState(Protocol):
+    def status(self, now: datetime) -> IdentityStatus: ...
+
+
+class ServiceState(Protocol):
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def expires_at(self) -> datetime: ...
+    @property
+    def suspended_at(self) -> datetime | None: ...
+    @property
+    def cancelled_at(self) -> datetime | None: ...
+
+
+class Parties(NamedTuple):
+    """Whom and what else it depends on: rows, or what a process remembers of them."""
+
+    account: HasStatus
+    owner: OwnerState
+    identity: IdentityState
+    service: ServiceState
+
+
+def blockers_of(credential: OwnState, parties: Parties, now: datetime) -> Iterator[CredentialBlocker]:
+    """The one rule by which a credential is let in or not, in the order of `CredentialBlocker`."""
+    account, owner, identity, service = parties
+    if credential.revoked_at:
+        yield CredentialBlocker.REVOKED
+    elif credential.expires_at <= now:
+        yield CredentialBlocker.EXPIRED
+    if not owner.api_access or owner.role is not Role.MEMBER:
+        yield CredentialBlocker.OWNER_ACCESS_REMOVED
+    if owner.status is not UserStatus.ACTIVE:
+        yield CredentialBlocker.OWNER_DEACTIVATED
+    if account.status is not AccountStatus.ACTIVE:
+        yield CredentialBlocker.ACCOUNT_SUSPENDED
+    if identity.status(now) is not IdentityStatus.ACTIVE:
+        yield CredentialBlocker.IDENTITY_NOT_ACTIVE
+    yield from _service_blockers(service, now)
+
+
+def _service_blockers(service: ServiceState, now: datetime) -> Iterator[CredentialBlocker]:
+    if service.starts_at > now:
+        yield CredentialBlocker.SERVICE_NOT_STARTED
+    if service.expires_at <= now:
+        yield CredentialBlocker.SERVICE_EXPIRED
+    if service.suspended_at:
+        yield CredentialBlocker.SERVICE_SUSPENDED
+    if service.cancelled_at:
+        yield CredentialBlocker.SERVICE_CANCELLED

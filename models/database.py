@@ -35,6 +35,7 @@ _APP = {
             "usage",
             "webhook",
             "revoked_token",
+            "check_epoch",
         )
     ],
     "default_connection": "default",

@@ -7,13 +7,13 @@ from auth.crypto.access_token import Claims, read_access_token
 from auth.crypto.secret import Secret
 from auth.permissions import Permission
 from auth.policy import authorize
-from models.credential import WITH_PARTIES, Credential
 from models.database import transaction
 from models.ids import Kind
 from models.revoked_token import RevokedToken
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
-from resolvers.check_credential import Verdict, authenticate, judge
+from resolvers.check_credential import Verdict, authenticate, find_known, is_usable, judge
+from resolvers.check_memory import Known
 from resolvers.errors import ErrorCode, refuse
 from resolvers.throttling import throttled
 
@@ -23,7 +23,7 @@ class Introspection:
     """A token that is good right now, and what it says."""
 
     claims: Claims
-    credential: Credential
+    known: Known
 
 
 async def verify_access_token(
@@ -32,25 +32,26 @@ async def verify_access_token(
     """What a gateway asks about an access token. Raises Denied."""
     scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
     found = await _read(caller, token)
-    return judge(caller, scope, found.credential if found else None, service, client_address)
+    return judge(caller, scope, found.known if found else None, service, client_address)
 
 
 async def introspect(caller: Caller, token: Secret) -> Introspection | None:
     """RFC 7662: None where a token is not active, whatever the reason. Raises Denied."""
     scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
     found = await _read(caller, token)
-    if found is None or scope.account_id not in (None, found.credential.account_id):
+    if found is None or scope.account_id not in (None, found.known.credential.account_id):
         return None
-    return None if found.credential.blockers(caller.now) else found
+    return found if is_usable(found.known, caller.now) else None
 
 
 async def revoke_access_token(caller: Caller, *, api_key: str, api_secret: Secret, token: Secret) -> None:
     """RFC 7009: a client ends a token of its own; any other, or a text that is no token, is let be. Raises Throttled,
     and Refused (INVALID_CREDENTIALS)."""
     async with throttled(caller, api_key):
-        credential = await authenticate(caller.deployment.keyring, api_key, api_secret)
-        if credential is None:
+        found = await authenticate(caller.deployment, api_key, api_secret)
+        if found is None:
             raise refuse(ErrorCode.INVALID_CREDENTIALS, "The API key or the API secret is not right.")
+    credential = found.credential
     claims = _claims(caller, token)
     if claims is None or claims.client_id != credential.api_key:
         return
@@ -79,10 +80,10 @@ async def _read(caller: Caller, token: Secret) -> Introspection | None:
     claims = _claims(caller, token)
     if claims is None or await RevokedToken.exists(id=claims.token_id):
         return None
-    credential = await Credential.get_or_none(api_key=claims.client_id).select_related(*WITH_PARTIES)
-    if credential is None or claims.scope not in ("", credential.service.code):
+    found = await find_known(caller.deployment, claims.client_id)
+    if found is None or claims.scope not in ("", found.service.code):
         return None
-    return Introspection(claims, credential)
+    return Introspection(claims, found)
 
 
 def _claims(caller: Caller, token: Secret) -> Claims | None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from auth.crypto.keyring import Purpose, SymmetricKey
 from models.audit import DEPLOYMENT_CHAIN, AuditChain, AuditEvent
+from models.check_epoch import count_up
 from models.database import locked
 from models.ids import Kind, global_id, new_id
 from models.user import Role
@@ -50,6 +51,7 @@ class EventType(StrEnum):
     SERVICE_IDENTITY_LINKED = "service.identity_linked"
     SERVICE_IDENTITY_UNLINKED = "service.identity_unlinked"
     CREDENTIAL_GENERATED = "credential.generated"
+    CREDENTIAL_RETIRED = "credential.retired"
     CREDENTIAL_ROTATED = "credential.rotated"
     CREDENTIAL_NETWORKS_SET = "credential.networks_set"
     CREDENTIAL_REASSOCIATED = "credential.reassociated"
@@ -59,6 +61,28 @@ class EventType(StrEnum):
     LOGIN_DENIED = "login.denied"
 
 
+# What can turn an ALLOW into a DENY, or change what is told of a credential: its subject is noted for all processes.
+_CHANGES_CHECKS = {
+    EventType.ACCOUNT_SUSPENDED,
+    EventType.ACCOUNT_REINSTATED,
+    EventType.USER_ROLE_SET,
+    EventType.USER_API_ACCESS_GRANTED,
+    EventType.USER_API_ACCESS_REMOVED,
+    EventType.USER_DEACTIVATED,
+    EventType.USER_REACTIVATED,
+    EventType.TOKEN_REVOKED,
+    EventType.IDENTITY_APPROVED,
+    EventType.IDENTITY_SUSPENDED,
+    EventType.IDENTITY_REINSTATED,
+    EventType.SERVICE_RENEWED,
+    EventType.SERVICE_SUSPENDED,
+    EventType.SERVICE_RESUMED,
+    EventType.SERVICE_CANCELLED,
+    EventType.CREDENTIAL_RETIRED,
+    EventType.CREDENTIAL_REASSOCIATED,
+    EventType.CREDENTIAL_NETWORKS_SET,
+    EventType.CREDENTIAL_REVOKED,
+}
 _DOMAIN = "sealkey audit event v1"
 MAXIMUM_SUMMARY = 500
 
@@ -94,6 +118,8 @@ async def record(
     event.hash = event_hash(key, event, chain.hash)
     await event.save(force_create=True)
     await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
+    if event_type in _CHANGES_CHECKS and event.subject_id:
+        await count_up(event.subject_id)
 
 
 async def start_chain(account_id: UUID) -> None:

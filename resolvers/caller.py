@@ -7,6 +7,7 @@ from auth.bearer import SessionRules
 from auth.crypto.keyring import Keyring
 from auth.principal import Principal
 from models.instants import Clock
+from resolvers.check_memory import CheckMemory
 from resolvers.usage import UsageCounter
 
 
@@ -34,6 +35,7 @@ class Deployment:
     invitation_lifetime: timedelta
     policy_bounds: PolicyBounds
     usage: UsageCounter = field(default_factory=UsageCounter)
+    memory: CheckMemory = field(default_factory=CheckMemory)
 
 
 @dataclass(frozen=True)

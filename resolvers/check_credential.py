@@ -4,23 +4,23 @@ Parse, look up, keyed hash (also for a key that does not exist), constant-time c
 decision. Logging in and being checked are both made of this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from auth.crypto.access_token import AccessToken, issue_access_token
 from auth.crypto.credential_format import is_api_key, is_api_secret
-from auth.crypto.keyring import Keyring
 from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import secret_matches
 from auth.permissions import Permission
 from auth.policy import Scope, authorize
-from models.credential import WITH_PARTIES, Credential, CredentialBlocker
+from models.credential import WITH_PARTIES, Credential, CredentialBlocker, blockers_of
 from models.database import transaction
 from models.ids import Kind
 from resolvers.audit import EventType, record
-from resolvers.caller import Caller
+from resolvers.caller import Caller, Deployment
+from resolvers.check_memory import Known, known
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
 from resolvers.networks import is_address_allowed
 from resolvers.throttling import throttled
@@ -55,7 +55,7 @@ class Verdict:
     """The answer to a gateway. The credential is told only to who had its right secret."""
 
     code: DecisionCode
-    credential: Credential | None
+    known: Known | None
 
     @property
     def decision(self) -> Decision:
@@ -93,66 +93,102 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     secret the true reason.
     """
     async with throttled(caller, api_key):
-        credential = await authenticate(caller.deployment.keyring, api_key, api_secret)
-        refusal = _login_refusal(credential, caller)
-        if credential is None or refusal:
+        found = await authenticate(caller.deployment, api_key, api_secret)
+        blockers = list(_blockers(found, caller.now)) if found else []
+        refusal = _login_refusal(found, blockers, caller.source_ip) if found else _INVALID
+        if found is None or refusal:
             await _record_denied(caller, api_key)
             raise Refused(refusal or _INVALID)
-    blockers = credential.blockers(caller.now)
-    caller.deployment.usage.count(credential, caller.now, allowed=True)
+    caller.deployment.usage.count(found.credential.id, caller.now, allowed=True)
     deployment = caller.deployment
     return issue_access_token(
         deployment.keyring.signing_key(),
         issuer=deployment.issuer,
-        subject=credential.api_key,
-        scope="" if blockers else credential.service.code,
+        subject=found.credential.api_key,
+        scope="" if blockers else found.service.code,
         now=caller.now,
         lifetime=deployment.access_token_lifetime,
     )
 
 
 async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
-    credential = await authenticate(caller.deployment.keyring, question.api_key, question.api_secret)
-    return judge(caller, scope, credential, question.service, question.client_address)
+    found = await authenticate(caller.deployment, question.api_key, question.api_secret)
+    return judge(caller, scope, found, question.service, question.client_address)
+
+
+async def row_of(verdict: Verdict) -> Credential | None:
+    """The credential that a verdict is about, as it is now."""
+    if verdict.known is None:
+        return None
+    return await Credential.get(id=verdict.known.credential.id).select_related(*WITH_PARTIES)
 
 
 def judge(
-    caller: Caller, scope: Scope, credential: Credential | None, service: str | None, client_address: str | None
+    caller: Caller, scope: Scope, found: Known | None, service: str | None, client_address: str | None
 ) -> Verdict:
     """The verdict on a credential that has been authenticated, or was not; counted."""
-    if credential is None or scope.account_id not in (None, credential.account_id):
+    if found is None or scope.account_id not in (None, found.credential.account_id):
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
-    verdict = Verdict(_decide(credential, service, client_address, caller.now), credential)
-    caller.deployment.usage.count(credential, caller.now, allowed=verdict.decision is Decision.ALLOW)
-    return verdict
+    code = _decide(found, service, client_address, caller.now)
+    caller.deployment.usage.count(found.credential.id, caller.now, allowed=code is DecisionCode.OK)
+    return Verdict(code, found)
 
 
-async def authenticate(keyring: Keyring, api_key: str, api_secret: Secret) -> Credential | None:
-    """The credential that a key and secret belong to, whatever its state."""
+async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> Known | None:
+    """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
+    that does not exist costs the same keyed hash, and a text that can be no key or secret none."""
     if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
         return None
-    credential = await Credential.get_or_none(api_key=api_key).select_related(*WITH_PARTIES)
-    hashing_key_id, kept = (credential.hashing_key_id, credential.secret_hash) if credential else (None, None)
-    return credential if secret_matches(keyring, hashing_key_id, kept, api_key, api_secret) else None
+    found = deployment.memory.find(api_key)
+    epoch = deployment.memory.epoch
+    is_new = found is None
+    if found is None:
+        found = await look_up(api_key)
+    hashing_key_id, kept = (found.credential.hashing_key_id, found.credential.secret_hash) if found else (None, None)
+    if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret):
+        return None
+    if found is not None and is_new:
+        deployment.memory.remember(found, epoch)
+    return found
 
 
-def _decide(credential: Credential, service: str | None, client_address: str | None, now: datetime) -> DecisionCode:
-    for blocker in credential.blockers(now):
+async def look_up(api_key: str) -> Known | None:
+    """A credential by its public key, from the database: it has not been authenticated."""
+    row = await Credential.get_or_none(api_key=api_key).select_related(*WITH_PARTIES)
+    return known(row) if row else None
+
+
+async def find_known(deployment: Deployment, api_key: str) -> Known | None:
+    """A credential by its public key, which something else than its secret vouches for; remembered, or read."""
+    found, epoch = deployment.memory.find(api_key), deployment.memory.epoch
+    if found is None and (found := await look_up(api_key)):
+        deployment.memory.remember(found, epoch)
+    return found
+
+
+def _blockers(found: Known, now: datetime) -> Iterator[CredentialBlocker]:
+    return blockers_of(found.credential, found.parties, now)
+
+
+def is_usable(found: Known, now: datetime) -> bool:
+    """Whether nothing keeps it out."""
+    return next(_blockers(found, now), None) is None
+
+
+def _decide(found: Known, service: str | None, client_address: str | None, now: datetime) -> DecisionCode:
+    for blocker in _blockers(found, now):
         return DecisionCode(blocker.value)
-    if not is_address_allowed(credential, client_address):
+    if not is_address_allowed(found.credential.networks, client_address):
         return DecisionCode.ADDRESS_NOT_ALLOWED
-    if service is not None and service != credential.service.code:
+    if service is not None and service != found.service.code:
         return DecisionCode.WRONG_SERVICE
     return DecisionCode.OK
 
 
-def _login_refusal(credential: Credential | None, caller: Caller) -> Refusal | None:
+def _login_refusal(found: Known, blockers: list[CredentialBlocker], source_ip: str | None) -> Refusal | None:
     """Why a credential whose secret was right can't log in, if it can't."""
-    if credential is None:
-        return None
-    blockers = credential.blockers(caller.now)
     refusal = next((_LOGIN_REFUSALS[blocker] for blocker in blockers if blocker in _LOGIN_REFUSALS), None)
-    if refusal is None and not is_address_allowed(credential, caller.source_ip):
+    if refusal is None and not is_address_allowed(found.credential.networks, source_ip):
         return Refusal(ErrorCode.ADDRESS_NOT_ALLOWED, "This credential may not be used from your address.")
     return refusal
 

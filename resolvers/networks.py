@@ -1,9 +1,8 @@
 """Where a credential may be used from."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from models.credential import Credential
 from resolvers.errors import ErrorCode, refuse
 
 MAXIMUM = 50
@@ -22,9 +21,9 @@ def checked_networks(networks: Sequence[str] | None, *field: str) -> str:
         raise refuse(ErrorCode.INVALID, message, *field) from None
 
 
-def is_address_allowed(credential: Credential, address: str | None) -> bool:
-    """Whether a credential may be used from an address. One that is kept to networks is not let in from nowhere."""
-    if not credential.allowed_networks:
+def is_address_allowed(networks: Sequence[IPv4Network | IPv6Network], address: str | None) -> bool:
+    """Whether a credential kept to networks may be used from an address. It is not let in from nowhere."""
+    if not networks:
         return True
     try:
         parsed = ip_address(address or "")
@@ -32,4 +31,4 @@ def is_address_allowed(credential: Credential, address: str | None) -> bool:
         return False
     if parsed.version == 6 and parsed.ipv4_mapped:
         parsed = parsed.ipv4_mapped
-    return any(parsed in network for network in credential.networks)
+    return any(parsed in network for network in networks)

@@ -80,6 +80,13 @@ async def rotate_credential(
             await announce(caller, WebhookEventType.CREDENTIAL_ROTATED, made.credential)
             await record(
                 caller,
+                EventType.CREDENTIAL_RETIRED,
+                f"Credential {old.name} retires until {old.expires_at.isoformat()}",
+                account_id=old.account_id,
+                subject=(Kind.CREDENTIAL, old.id),
+            )
+            await record(
+                caller,
                 EventType.CREDENTIAL_ROTATED,
                 f"Credential {old.name} was rotated with {grace_hours} hours of grace,"
                 f" the new secret delivered by {delivery.method}",

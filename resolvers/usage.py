@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from models.credential import Credential
 from models.usage import Count, CredentialUsage, add_usage, forget_usage
 
 KEPT_DAYS = 90
@@ -19,12 +18,12 @@ class UsageCounter:
         self._counts: dict[tuple[UUID, str], Count] = defaultdict(Count)
         self._last_uses: dict[UUID, datetime] = {}
 
-    def count(self, credential: Credential, now: datetime, *, allowed: bool) -> None:
+    def count(self, credential_id: UUID, now: datetime, *, allowed: bool) -> None:
         """One check of a credential. It was used if it was let in; when, is known to the minute."""
-        count = self._counts[credential.id, now.date().isoformat()]
+        count = self._counts[credential_id, now.date().isoformat()]
         if allowed:
             count.allowed += 1
-            self._last_uses[credential.id] = now.replace(second=0, microsecond=0)
+            self._last_uses[credential_id] = now.replace(second=0, microsecond=0)
         else:
             count.denied += 1
 

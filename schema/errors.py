@@ -68,14 +68,17 @@ def answering_with_user_errors(resolver: Resolver) -> Resolver:
 
     @wraps(resolver)
     async def answer(*arguments: Any, **named: Any) -> Payload:
+        info: Info = named["info"]
         try:
-            return await resolver(*arguments, **named)
+            answered = await resolver(*arguments, **named)
+            await info.context.caller.deployment.memory.settle()
         except Refused as refused:
             return payload(user_errors=[UserError.of(refusal) for refusal in refused.refusals])
         except ApiAccessRemoved as removed:
-            info: Info = named["info"]
             await record_denial(info.context.caller, removed, info.field_name)
             return payload(user_errors=[UserError.of(Refusal(ErrorCode.API_ACCESS_REMOVED, str(removed)))])
+
+        return answered
 
     return cast(Resolver, answer)
 

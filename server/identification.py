@@ -1,11 +1,13 @@
 """Who sends a request: the bearer token's, or the session cookie's."""
 
+from datetime import datetime
+
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from auth.bearer import find_principal
+from auth.bearer import find_access_token, find_principal, principal_of_access_token
 from auth.crypto.secret import Secret
-from auth.opaque_token import purpose_of
+from auth.opaque_token import hash_token, purpose_of
 from auth.openid import OpenIdProvider, OpenIdRefused
 from auth.principal import Principal
 from resolvers.caller import Caller, Deployment
@@ -37,8 +39,17 @@ async def identify_gateway(request: Request) -> Caller:
     deployment: Deployment = request.app.state.deployment
     token = request.headers.get("x-sealkey-gateway-token")
     now = deployment.clock()
-    principal = await find_principal(Secret(token), now, deployment.session_rules) if token else None
+    principal = await _gateway(deployment, Secret(token), now) if token else None
     return Caller(principal, request.client.host if request.client else None, now, deployment)
+
+
+async def _gateway(deployment: Deployment, token: Secret, now: datetime) -> Principal | None:
+    """By what is remembered of the token, or by its row."""
+    token_hash, epoch = hash_token(token), deployment.memory.epoch
+    found = deployment.memory.find_gateway(token_hash)
+    if found is None and (found := await find_access_token(token_hash)):
+        deployment.memory.remember_gateway(token_hash, found, epoch)
+    return await principal_of_access_token(found, now)
 
 
 def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders) -> None:

@@ -50,16 +50,16 @@ async def _verdict(request: Request, caller: Caller) -> Verdict:
 
 def _about(verdict: Verdict) -> dict[str, str]:
     """Headers for the upstream: ids and slugs of ours, nothing that somebody typed freely."""
-    credential = verdict.credential
-    if credential is None:
+    if verdict.known is None:
         return {}
+    credential = verdict.known.credential
     return {
         "X-Sealkey-Credential": global_id(Kind.CREDENTIAL, credential.id),
         "X-Sealkey-Credential-Name": credential.name,
         "X-Sealkey-Account": global_id(Kind.ACCOUNT, credential.account_id),
         "X-Sealkey-Owner": global_id(Kind.USER, credential.owner_id),
         "X-Sealkey-Identity": global_id(Kind.IDENTITY, credential.identity_id),
-        "X-Sealkey-Service": credential.service.code,
+        "X-Sealkey-Service": verdict.known.service.code,
     }
 
 

@@ -5,7 +5,6 @@ from strawberry import UNSET
 
 from auth.crypto.secret import Secret
 from resolvers import check_credential
-from resolvers.caller import Caller
 from resolvers.check_credential import Decision, DecisionCode, Question, Verdict
 from schema.context import Info
 from schema.errors import Payload, answering_with_user_errors
@@ -52,14 +51,17 @@ class LoginPayload(Payload):
 class VerifyCredentialPayload(Payload):
     decision: Decision = strawberry.field(description="Let in, or not.")
     code: DecisionCode = strawberry.field(description="Why.")
-    credential: Credential | None = strawberry.field(
-        default=None, description="Whose key it is; null where the key or the secret is not right."
-    )
+    verdict: strawberry.Private[Verdict]
+
+    @strawberry.field(description="Whose key it is; null where the key or the secret is not right.")
+    async def credential(self, info: Info) -> Credential | None:
+        # The decision needs no row; who asks for more than that waits for it.
+        row = await check_credential.row_of(self.verdict)
+        return Credential.of(row, info.context.caller) if row else None
 
     @staticmethod
-    def of(verdict: Verdict, caller: Caller) -> "VerifyCredentialPayload":
-        credential = Credential.of(verdict.credential, caller) if verdict.credential else None
-        return VerifyCredentialPayload(decision=verdict.decision, code=verdict.code, credential=credential)
+    def of(verdict: Verdict) -> "VerifyCredentialPayload":
+        return VerifyCredentialPayload(decision=verdict.decision, code=verdict.code, verdict=verdict)
 
 
 @strawberry.type(description="The answers, in the order asked.")
@@ -86,11 +88,11 @@ class CheckingMutations:
     @strawberry.mutation(description="What a gateway asks: is this key and secret to be let in, now?")
     async def verify_credential(self, info: Info, input: VerifyCredentialInput) -> VerifyCredentialPayload:
         caller = info.context.caller
-        return VerifyCredentialPayload.of(await check_credential.verify_credential(caller, input.question()), caller)
+        return VerifyCredentialPayload.of(await check_credential.verify_credential(caller, input.question()))
 
     @strawberry.mutation(description="Up to 100 at once, answered in the order asked.")
     async def verify_credentials(self, info: Info, input: VerifyCredentialsInput) -> VerifyCredentialsPayload:
         caller = info.context.caller
         questions = [each.question() for each in input.credentials]
         verdicts = await check_credential.verify_credentials(caller, questions)
-        return VerifyCredentialsPayload(results=[VerifyCredentialPayload.of(verdict, caller) for verdict in verdicts])
+        return VerifyCredentialsPayload(results=[VerifyCredentialPayload.of(verdict) for verdict in verdicts])
