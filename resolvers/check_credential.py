@@ -114,7 +114,7 @@ async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
 async def _authenticate(keyring: Keyring, api_key: str, api_secret: Secret) -> Credential | None:
     """The credential that a key and secret belong to, whatever its state."""
     if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
-        return None
+        return None  # and no database is asked: not every text is one that it can take
     credential = await Credential.get_or_none(api_key=api_key).select_related(*WITH_PARTIES)
     hashing_key_id, kept = (credential.hashing_key_id, credential.secret_hash) if credential else (None, None)
     return credential if secret_matches(keyring, hashing_key_id, kept, api_key, api_secret) else None
@@ -129,7 +129,7 @@ def _decide(credential: Credential, service: str | None, now: datetime) -> Decis
 
 
 async def _record_denied(caller: Caller, api_key: str) -> None:
-    credential = await Credential.get_or_none(api_key=api_key)
+    credential = await Credential.get_or_none(api_key=api_key) if is_api_key(api_key) else None
     async with transaction():
         await record(
             caller,

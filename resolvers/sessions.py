@@ -15,7 +15,7 @@ from models.user import Invitation, Session, User, UserStatus
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, Refused, refuse
-from resolvers.validation import check_password, normal_email, refuse_if_any
+from resolvers.validation import check_email, check_password, normal_email, refuse_if_any
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class SignedIn:
 
 async def sign_in(caller: Caller, *, email: str, password: Secret) -> SignedIn:
     """Starts a session. Raises Refused (INVALID_CREDENTIALS), the same for whatever is wrong."""
-    user = await User.get_or_none(email=normal_email(email)).select_related("account")
+    email = normal_email(email)
+    can_be_known = not any(check_email(email))
+    user = await User.get_or_none(email=email).select_related("account") if can_be_known else None
     acceptable = len(password.reveal()) <= MAXIMUM_LENGTH
     kept = user.password_hash if user else None
     matches = await password_matches(kept, password if acceptable else Secret(""))

@@ -16,6 +16,7 @@ from schema.mutations.identities import IdentityMutations
 from schema.mutations.services import ServiceMutations
 from schema.mutations.sessions import SessionMutations
 from schema.objects import Account, AuditEvent, Credential, Identity, Service, User
+from schema.operations import OneOperation
 from schema.queries import Query
 from schema.scalars import DateTime
 
@@ -54,6 +55,7 @@ def build_api() -> Api:
         types=[Account, User, Identity, Service, Credential, AuditEvent],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
         extensions=[
+            OneOperation,
             lambda: MaxTokensLimiter(max_token_count=MAXIMUM_TOKENS),
             lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),

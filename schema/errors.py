@@ -12,6 +12,7 @@ from graphql import GraphQLError
 
 from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
+from schema.operations import OperationUnclear
 
 TOP_LEVEL_CODES: dict[type[Exception], str] = {
     Unauthenticated: "UNAUTHENTICATED",
@@ -19,6 +20,7 @@ TOP_LEVEL_CODES: dict[type[Exception], str] = {
     ApiAccessRemoved: "FORBIDDEN",
     NotFound: "NOT_FOUND",
     BadArgument: "BAD_USER_INPUT",
+    OperationUnclear: "OPERATION_RESOLUTION_FAILURE",
 }
 
 
