@@ -52,6 +52,8 @@ _SQLITE_PRAGMAS = {
     # An acknowledged change survives a power cut; with Tortoise's own journal_mode=WAL and foreign_keys=ON.
     "synchronous": "FULL",
     "busy_timeout": 10_000,
+    # REPLACE removes rows; only with this do the triggers that refuse it hear of that.
+    "recursive_triggers": "ON",
 }
 _MIGRATION_LOCK = 7_345_209_113
 

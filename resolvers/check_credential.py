@@ -138,7 +138,7 @@ async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret)
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
     that does not exist costs the same keyed hash, and a text that can be no key or secret none."""
     if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
-        return None
+        return None  # and no database is asked: not every text is one that it can take
     found = deployment.memory.find(api_key)
     epoch = deployment.memory.epoch
     is_new = found is None
@@ -194,7 +194,7 @@ def _login_refusal(found: Known, blockers: list[CredentialBlocker], source_ip: s
 
 
 async def _record_denied(caller: Caller, api_key: str) -> None:
-    credential = await Credential.get_or_none(api_key=api_key)
+    credential = await Credential.get_or_none(api_key=api_key) if is_api_key(api_key) else None
     async with transaction():
         await record(
             caller,

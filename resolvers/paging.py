@@ -12,14 +12,17 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
+from tortoise.exceptions import ValidationError
 from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from models.instants import to_millisecond
 from resolvers.errors import BadArgument
 
 DEFAULT_SIZE = 50
 MAXIMUM_SIZE = 100
+_GREATEST_INTEGER = 2**31 - 1
 
 Row = TypeVar("Row", bound=Model)
 
@@ -95,7 +98,7 @@ class Page(Generic[Row]):
         """Whether there are rows on the side that the page did not walk towards."""
         if cursor is None:
             return False
-        mark = _decode(self.order, cursor)
+        mark = _decode(self.matching.model, self.order, cursor)
         before_mark = not self.request.backward
         at_mark = Q(id=mark.id)
         beyond = _beyond(self.order, mark, towards_start=before_mark)
@@ -107,9 +110,9 @@ async def load_page(matching: QuerySet[Row], order: Order, request: PageRequest)
     size = request.size
     query = matching
     if request.after is not None:
-        query = query.filter(_beyond(order, _decode(order, request.after), towards_start=False))
+        query = query.filter(_beyond(order, _decode(query.model, order, request.after), towards_start=False))
     if request.before is not None:
-        query = query.filter(_beyond(order, _decode(order, request.before), towards_start=True))
+        query = query.filter(_beyond(order, _decode(query.model, order, request.before), towards_start=True))
     rows = await query.order_by(*order.columns(reverse=request.backward)).limit(size + 1)
     more = len(rows) > size
     rows = rows[:size]
@@ -134,16 +137,43 @@ def _compare(column: str, comparison: str, value: Any) -> Q:
 
 def _encode(order: Order, row: Model) -> str:
     value = None if order.column == "id" else getattr(row, order.column)
-    return urlsafe_b64encode(orjson.dumps([order.column, value, row.pk])).rstrip(b"=").decode()
+    return _write(order.column, _Mark(value, row.pk))
 
 
-def _decode(order: Order, cursor: str) -> _Mark:
+def _write(column: str, mark: _Mark) -> str:
+    return urlsafe_b64encode(orjson.dumps([column, mark.value, str(mark.id)])).rstrip(b"=").decode()
+
+
+def _decode(model: type[Model], order: Order, cursor: str) -> _Mark:
     try:
-        data = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        column, value, row_id = orjson.loads(data)
-        mark = _Mark(datetime.fromisoformat(value) if column.endswith("_at") else value, UUID(row_id))
-    except (ValueError, TypeError, AttributeError):
+        column, mark = _read(cursor)
+        if column == order.column and mark.value is not None:
+            model._meta.fields_map[column].validate(mark.value)
+    except (ValueError, TypeError, AttributeError, OverflowError, ValidationError):
         raise BadArgument("This is not a cursor of ours: pass back one that a page of this list gave.") from None
-    if column != order.column or not isinstance(mark.value, str | datetime | None):
+    if column != order.column:
         raise BadArgument("This cursor belongs to another order of the list: start again from the first page.")
     return mark
+
+
+def _read(cursor: str) -> tuple[str, _Mark]:
+    """The column and the mark in a cursor that is spelled as `_write` spells it. Raises all sorts of errors."""
+    column, value, row_id = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    mark = _Mark(_value(column, value), UUID(row_id))
+    if _write(column, mark) != cursor:
+        raise ValueError
+    return column, mark
+
+
+def _value(column: Any, value: Any) -> Any:
+    """What a column that lists are ordered by can hold, and every database can take. Raises ValueError for all else."""
+    match column, value:
+        case "id", None:
+            return None
+        case "name", str() if "\0" not in value:
+            return value
+        case "expires_at" | "last_used_at", str():
+            return to_millisecond(datetime.fromisoformat(value))
+        case "sequence", int() if value is not True and 0 < value <= _GREATEST_INTEGER:
+            return value
+    raise ValueError

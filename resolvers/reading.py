@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from operator import or_
+from string import ascii_uppercase
 from typing import TypeVar
 from uuid import UUID
 
 from tortoise.expressions import Q
+from tortoise.functions import Lower
 from tortoise.models import Model
+from tortoise.queryset import QuerySet
 
 from auth.permissions import Permission
 from auth.policy import Denied, Scope, authorize, require_user
@@ -31,6 +34,9 @@ from resolvers.usage import KEPT_DAYS, Day, usage_of
 
 Row = TypeVar("Row", bound=Model)
 OLDEST_FIRST = Order("id")
+# As the events of one chain were written. An id carries the instant of its request, and of two requests at once the
+# earlier may write later: a reader who follows the log by id would miss that event.
+_IN_SEQUENCE = Order("sequence")
 
 _READ = {
     Kind.USER: Permission.READ_USERS,
@@ -107,11 +113,11 @@ async def read_users(caller: Caller, filter_: UserFilter, page: PageRequest) -> 
     scope = await _narrowed(authorize(caller.principal, Permission.READ_USERS), filter_.account_id)
     query = in_reach(User, scope)
     if filter_.roles is not None:
-        query = query.filter(role__in=list(filter_.roles))
+        query = query.filter(role__in=set(filter_.roles))
     if filter_.api_access is not None:
         query = query.filter(api_access=filter_.api_access)
     if filter_.email_contains:
-        query = query.filter(email__contains=filter_.email_contains.lower())
+        query = query.filter(_containing("email", filter_.email_contains.lower()))
     return await load_page(query, OLDEST_FIRST, page)
 
 
@@ -130,9 +136,9 @@ async def read_identities(caller: Caller, filter_: IdentityFilter, order: Order,
     scope = await _narrowed(authorize(caller.principal, Permission.READ_IDENTITIES), filter_.account_id)
     query = in_reach(Identity, scope)
     if filter_.statuses is not None:
-        query = query.filter(_any_of([Identity.having_status(status, caller.now) for status in filter_.statuses]))
+        query = query.filter(_any_of([Identity.having_status(status, caller.now) for status in set(filter_.statuses)]))
     if filter_.name_contains:
-        query = query.filter(name__icontains=filter_.name_contains)
+        query = _named_like(query, filter_.name_contains)
     if filter_.service_id is not None:
         service = await _named(Service, scope, filter_.service_id)
         query = query.filter(services__id=service.id)
@@ -143,9 +149,9 @@ async def read_services(caller: Caller, filter_: ServiceFilter, order: Order, pa
     scope = await _narrowed(authorize(caller.principal, Permission.READ_SERVICES), filter_.account_id)
     query = in_reach(Service, scope)
     if filter_.statuses is not None:
-        query = query.filter(_any_of([Service.having_status(status, caller.now) for status in filter_.statuses]))
+        query = query.filter(_any_of([Service.having_status(status, caller.now) for status in set(filter_.statuses)]))
     if filter_.name_contains:
-        query = query.filter(name__icontains=filter_.name_contains)
+        query = _named_like(query, filter_.name_contains)
     if filter_.identity_id is not None:
         identity = await _named(Identity, scope, filter_.identity_id)
         query = query.filter(identities__id=identity.id)
@@ -163,7 +169,7 @@ async def read_credentials(
     if filter_.statuses is None:
         query = query.filter(revoked_at__isnull=True)
     else:
-        wanted = [Credential.having_status(status, caller.now) for status in filter_.statuses]
+        wanted = [Credential.having_status(status, caller.now) for status in set(filter_.statuses)]
         query = query.filter(_any_of(wanted))
     if filter_.service_id is not None:
         query = query.filter(service_id=(await _named(Service, scope, filter_.service_id)).id)
@@ -172,7 +178,7 @@ async def read_credentials(
     if filter_.owner_id is not None:
         query = query.filter(owner_id=(await _named(User, scope, filter_.owner_id)).id)
     if filter_.name_contains:
-        query = query.filter(name__contains=filter_.name_contains)
+        query = query.filter(_containing("name", filter_.name_contains.lower()))
     if filter_.expires_before:
         query = query.filter(expires_at__lt=filter_.expires_before)
     if filter_.unused_since:
@@ -209,7 +215,7 @@ async def read_audit_events(caller: Caller, filter_: AuditEventFilter, page: Pag
     scope = await _narrowed(authorize(caller.principal, Permission.READ_AUDIT_LOG), filter_.account_id)
     query = in_reach(AuditEvent, scope)
     if filter_.types is not None:
-        query = query.filter(type__in=list(filter_.types))
+        query = query.filter(type__in=_kept_types(filter_.types))
     if filter_.actor_id is not None:
         query = query.filter(actor_id=(await _named(User, scope, filter_.actor_id)).id)
     if filter_.subject_id is not None:
@@ -218,12 +224,13 @@ async def read_audit_events(caller: Caller, filter_: AuditEventFilter, page: Pag
         query = query.filter(occurred_at__gte=filter_.after)
     if filter_.before:
         query = query.filter(occurred_at__lt=filter_.before)
-    return await load_page(query, OLDEST_FIRST, page)
+    return await load_page(query, OLDEST_FIRST if scope.account_id is None else _IN_SEQUENCE, page)
 
 
 async def read_nodes(caller: Caller, global_ids: Sequence[str]) -> list[Model | None]:
     """The rows with these ids, None for what is not in reach or may not be read. Raises Unauthenticated,
     BadArgument."""
+    require_user(caller.principal)
     if len(global_ids) > MAXIMUM_SIZE:
         raise BadArgument(f"At most {MAXIMUM_SIZE} ids at once, please.")
     return [await read_node(caller, id_) for id_ in global_ids]
@@ -285,4 +292,31 @@ async def _named_subject(scope: Scope, global_id: str) -> str:
 
 
 def _any_of(conditions: list[Q]) -> Q:
-    return reduce(or_, conditions, Q(id__in=[]))
+    return reduce(or_, conditions, _NOTHING)
+
+
+def _containing(column: str, text: str) -> Q:
+    """The rows with this text in a column. No row has a NUL, or a text this long, and not every database could look."""
+    if "\0" in text or len(text) > _LONGEST_TEXT:
+        return _NOTHING
+    return Q(**{f"{column}__contains": text})
+
+
+def _named_like(query: QuerySet[Row], text: str) -> QuerySet[Row]:
+    """The rows with this text in their name, A to Z in any case: no more is the same on every database, whatever the
+    locale of PostgreSQL's."""
+    return query.annotate(lower_name=Lower("name")).filter(_containing("lower_name", text.translate(_ASCII_LOWER)))
+
+
+def _kept_types(types: Sequence[str]) -> set[str]:
+    """Those that an event can have. Raises BadArgument where there are too many to ask for."""
+    kept = {type_ for type_ in types if len(type_) <= _LONGEST_TYPE and "\0" not in type_}
+    if len(kept) > MAXIMUM_SIZE:
+        raise BadArgument(f"At most {MAXIMUM_SIZE} types at once, please.")
+    return kept
+
+
+_NOTHING = Q(id__in=[])
+_LONGEST_TEXT = 254
+_LONGEST_TYPE = 64
+_ASCII_LOWER = {ord(letter): letter.lower() for letter in ascii_uppercase}

@@ -18,7 +18,7 @@ from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, Refused, refuse
 from resolvers.throttling import throttled
-from resolvers.validation import check_password, normal_email, refuse_if_any
+from resolvers.validation import check_email, check_password, normal_email, refuse_if_any
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class SignedIn:
 
 async def sign_in(caller: Caller, *, email: str, password: Secret) -> SignedIn:
     """Starts a session. Raises Refused (INVALID_CREDENTIALS), the same for whatever is wrong, and Throttled."""
-    async with throttled(caller, normal_email(email)):
-        user = await User.get_or_none(email=normal_email(email)).select_related("account")
+    email = normal_email(email)
+    can_be_known = not any(check_email(email))
+    async with throttled(caller, email):
+        user = await User.get_or_none(email=email).select_related("account") if can_be_known else None
         matches = await _password_matches(user.password_hash if user else None, password)
         if user is None or not matches or not is_active(user):
             await _record_denied(caller, user)

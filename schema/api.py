@@ -19,6 +19,7 @@ from schema.mutations.tokens import TokenMutations
 from schema.mutations.users import UserMutations
 from schema.mutations.webhooks import WebhookMutations
 from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User, WebhookEndpoint
+from schema.operations import OneOperation
 from schema.queries import Query
 from schema.scalars import DateTime
 
@@ -60,6 +61,7 @@ def build_api() -> Api:
         types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
         extensions=[
+            OneOperation,
             lambda: MaxTokensLimiter(max_token_count=MAXIMUM_TOKENS),
             lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),

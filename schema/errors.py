@@ -15,6 +15,7 @@ from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
 from resolvers.throttling import Throttled
 from schema.context import Info
+from schema.operations import OperationUnclear
 
 TOP_LEVEL_CODES: dict[type[Exception], str] = {
     Unauthenticated: "UNAUTHENTICATED",
@@ -23,6 +24,7 @@ TOP_LEVEL_CODES: dict[type[Exception], str] = {
     NotFound: "NOT_FOUND",
     BadArgument: "BAD_USER_INPUT",
     Throttled: "RATE_LIMITED",
+    OperationUnclear: "OPERATION_RESOLUTION_FAILURE",
 }
 
 

@@ -49,7 +49,7 @@ class UserFilter:
 class IdentityFilter:
     account_id: strawberry.ID | None = strawberry.field(default=UNSET, description=_ACCOUNT)
     statuses: list[IdentityStatus] | None = strawberry.field(default=UNSET, description="With one of these statuses.")
-    name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, in any case.")
+    name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, A to Z in any case.")
     service_id: strawberry.ID | None = strawberry.field(
         default=UNSET, description="Only those that may be used with this service."
     )
@@ -59,7 +59,7 @@ class IdentityFilter:
 class ServiceFilter:
     account_id: strawberry.ID | None = strawberry.field(default=UNSET, description=_ACCOUNT)
     statuses: list[ServiceStatus] | None = strawberry.field(default=UNSET, description="With one of these statuses.")
-    name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, in any case.")
+    name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, A to Z in any case.")
     identity_id: strawberry.ID | None = strawberry.field(
         default=UNSET, description="Only those that this identity may be used with."
     )
@@ -75,7 +75,7 @@ class CredentialFilter:
     identity_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Of this identity.")
     service_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Of this service.")
     owner_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Of this user.")
-    name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name.")
+    name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, in any case.")
     expires_before: datetime | None = strawberry.field(default=UNSET, description="That end before this instant.")
     unused_since: datetime | None = strawberry.field(default=UNSET, description="Not used since then, or never.")
 

@@ -44,7 +44,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
     return Starlette(
         routes=[
             Route("/", to_graphiql),
-            Route("/graphql", GraphQLEndpoint(build_api()).answer, methods=["POST"]),
+            Route("/graphql", GraphQLEndpoint(build_api())),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/verify", verify, methods=_ANY_METHOD),
@@ -73,7 +73,7 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
         yield Deployment(
             keyring=keyring,
             clock=clock,
-            issuer=settings.issuer,
+            issuer=settings.issuer or settings.address,
             key_prefix=settings.key_prefix,
             access_token_lifetime=settings.access_token_lifetime,
             session_rules=settings.session_rules,

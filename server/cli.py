@@ -69,6 +69,7 @@ def main() -> None:
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the API. Upgrades the database first."""
     settings = load_settings(host=host, port=port, workers=workers)
+    asyncio.run(_confirm(settings))
     if settings.workers == 1:
         _serve_here(settings, _say_where)
     else:
@@ -186,6 +187,12 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
     }
 
 
+async def _confirm(settings: Settings) -> None:
+    """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+    async with deployed(settings):
+        pass
+
+
 async def _prepare_demo(settings: Settings) -> list[Person]:
     async with deployed(settings) as deployment:
         return await prepare_demo(deployment)
@@ -198,27 +205,22 @@ def _read_password() -> Secret:
 
 
 def _say_where(settings: Settings) -> None:
-    click.echo(f"Sealkey is serving GraphQL at {_address(settings)}/graphql")
+    click.echo(f"Sealkey is serving GraphQL at {settings.address}/graphql")
     _say_graphiql(settings)
 
 
 def _say_graphiql(settings: Settings) -> None:
     if (GRAPHIQL_DIST / "index.html").exists():
-        click.echo(f"GraphiQL:      {_address(settings)}/graphiql")
+        click.echo(f"GraphiQL:      {settings.address}/graphiql")
     else:
         click.echo("GraphiQL:      not built; `make graphiql` builds it, with Node 20 or newer")
 
 
 def _say_how_to_sign_in(settings: Settings, people: list[Person]) -> None:
     click.echo()
-    click.echo(f"GraphQL:       {_address(settings)}/graphql")
+    click.echo(f"GraphQL:       {settings.address}/graphql")
     _say_graphiql(settings)
     click.echo("Sign in as (the passwords were made this moment and are shown this once):")
     for role in (Role.OPERATOR, Role.ADMINISTRATOR, Role.MEMBER):
         person = next(person for person in people if person.role is role)
         click.echo(f"  {role.value.lower():15}{person.email:27}{person.password.reveal()}")
-
-
-def _address(settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"

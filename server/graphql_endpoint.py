@@ -1,8 +1,9 @@
 """GraphQL over HTTP: one POST, one operation, one answer.
 
-Wrong requests are told apart by status (400, 405, 406, 413, 415), and none of them reaches the schema.
+Wrong requests are told apart by status (400, 405, 413, 415), and none of them reaches the schema.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from graphql import GraphQLError
 from graphql.error import GraphQLSyntaxError
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from auth.openid import OpenIdUnavailable
 from auth.policy import Forbidden
@@ -25,21 +27,28 @@ from server.redaction import without_values
 MAXIMUM_BODY = 1024 * 1024
 _GRAPHQL_JSON = "application/graphql-response+json"
 _JSON = "application/json"
+# How GraphQL's and Strawberry's messages about variables begin; both have nothing else to be told by.
+_BAD_INPUT = ("Variable '$", "OneOf Input Object", "Value for member field")
 
 
 class BadRequest(Exception):
     """The request is not one operation in JSON; the message says why."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers or {}
 
 
 class GraphQLEndpoint:
-    """Answers operations on an API, for whoever the session token says is asking."""
+    """Answers operations on an API, for whoever the session token says is asking. An ASGI application."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.answer(Request(scope, receive))
+        await response(scope, receive, send)
 
     async def answer(self, request: Request) -> Response:
         media_type = _GRAPHQL_JSON if _GRAPHQL_JSON in request.headers.get("accept", "") else _JSON
@@ -47,7 +56,7 @@ class GraphQLEndpoint:
             operation = await _read_operation(request)
         except BadRequest as error:
             body = {"errors": [_error(str(error), "BAD_REQUEST")]}
-            return _answer(body, error.status, media_type)
+            return _answer(body, error.status, media_type, error.headers)
         try:
             context = Context(await identify(request))
         except OpenIdUnavailable as unavailable:
@@ -65,7 +74,7 @@ class GraphQLEndpoint:
         result = await self.api.execute(
             operation["query"],
             variable_values=operation.get("variables"),
-            operation_name=operation.get("operationName"),
+            operation_name=operation.get("operationName") or None,
             context_value=context,
         )
         for error in result.errors or ():
@@ -78,6 +87,8 @@ class GraphQLEndpoint:
 
 
 async def _read_operation(request: Request) -> dict[str, Any]:
+    if request.method != "POST":
+        raise BadRequest(405, "Send the operation by POST.", {"Allow": "POST"})
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != _JSON:
         raise BadRequest(415, "Send the operation as JSON, with Content-Type: application/json.")
@@ -127,16 +138,16 @@ def _present(error: GraphQLError) -> dict[str, Any]:
 def _request_code(error: GraphQLError) -> str:
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED"
-    return "BAD_USER_INPUT" if error.message.startswith("Variable '$") else "GRAPHQL_VALIDATION_FAILED"
+    return "BAD_USER_INPUT" if error.message.startswith(_BAD_INPUT) else "GRAPHQL_VALIDATION_FAILED"
 
 
 def _error(message: str, code: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": code}}
 
 
-def _answer(body: dict[str, Any], status: int, media_type: str) -> Response:
+def _answer(body: dict[str, Any], status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
     # Answers can hold secrets: nobody on the way keeps them.
-    headers = {"Cache-Control": "no-store", **_retry_after(body)}
+    headers = {"Cache-Control": "no-store", **_retry_after(body), **(headers or {})}
     return Response(orjson.dumps(body, default=_as_text), status, headers, f"{media_type}; charset=utf-8")
 
 

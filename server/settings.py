@@ -37,8 +37,8 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     database_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
     """PostgreSQL connections of one worker."""
-    issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+[^\s?#/]$")] = "http://127.0.0.1:8000"
-    """The public address, as access tokens name their issuer."""
+    issuer: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")] = ""
+    """The public address, as access tokens name their issuer; empty: http:// and the address listened on."""
     key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,15}$")] = "sealkey"
     """What new keys and secrets begin with."""
     access_token_seconds: Annotated[int, Field(ge=30, le=86_400)] = 600
@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL. It may hold a password."""
         return self.database_url.get_secret_value() or f"sqlite://{self.data_dir / 'sealkey.sqlite3'}"
+
+    @property
+    def address(self) -> str:
+        """Where the server listens, as a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     @property
     def access_token_lifetime(self) -> timedelta:

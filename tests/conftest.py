@@ -1,3 +1,7 @@
 """What all tests share."""
 
+import pytest
+
+pytest.register_assert_rewrite("tests.support")
+
 pytest_plugins = ["tests.plugins.database", "tests.plugins.optional", "tests.plugins.play"]

@@ -71,7 +71,9 @@ class Postgres(Databases):
         _give_away(password_file)
         settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "300"}
         options = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
-        options += ["--encoding=UTF8", "--no-locale", "--no-instructions", "--no-sync"]
+        # Letters beyond ASCII have cases, as on a server that people set up; otherwise one that is found everywhere.
+        options += ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        options += ["--no-instructions", "--no-sync"]
         options += [f"--set={name}={value}" for name, value in {**settings, **extra_settings}.items()]
         _run([self._programs / "initdb", f"--pgdata={self.data}", *options], **_unprivileged())
 

@@ -17,7 +17,7 @@ _KEY_LENGTH = 16
 _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
 _CHECKSUM_LENGTH = 6  # 62 ** 6 > 2 ** 32
 _TAIL_LENGTH = _SECRET_LENGTH + _CHECKSUM_LENGTH
-MAXIMUM_LENGTH = 128
+_PREFIX_LENGTH = 16  # at most
 
 
 def generate_api_key(prefix: str) -> str:
@@ -34,13 +34,13 @@ def generate_api_secret(prefix: str) -> Secret:
 def is_api_key(text: str) -> bool:
     """Whether a text can be one of our keys, whatever the prefix."""
     head, separator, tail = text.rpartition("_key_")
-    return bool(separator and head) and len(text) <= MAXIMUM_LENGTH and _is_base62(tail, _KEY_LENGTH)
+    return bool(separator) and _is_prefix(head) and _is_base62(tail, _KEY_LENGTH)
 
 
 def is_api_secret(text: str) -> bool:
     """Whether a text can be one of our secrets: its form, and its checksum."""
     head, separator, tail = text.rpartition("_secret_")
-    if not (separator and head) or len(text) > MAXIMUM_LENGTH or not _is_base62(tail, _TAIL_LENGTH):
+    if not separator or not _is_prefix(head) or not _is_base62(tail, _TAIL_LENGTH):
         return False
     return _checksum(text[:-_CHECKSUM_LENGTH]) == text[-_CHECKSUM_LENGTH:]
 
@@ -61,6 +61,10 @@ def _base62(number: int, length: int) -> str:
         number, digit = divmod(number, 62)
         digits.append(_DIGITS[digit])
     return "".join(reversed(digits))
+
+
+def _is_prefix(text: str) -> bool:
+    return 0 < len(text) <= _PREFIX_LENGTH and text.isascii() and text.isalnum()
 
 
 def _is_base62(text: str, length: int) -> bool:

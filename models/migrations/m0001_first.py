@@ -4,9 +4,10 @@ from tortoise.migrations.migration import Migration as BaseMigration
 
 from models.migrations._sql import Statements, refuse
 
+# NOT NULL on the keys is for SQLite, which lets them be null otherwise.
 _TABLES = [
     """CREATE TABLE accounts (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         name VARCHAR(200) COLLATE "C" NOT NULL CHECK (length(name) > 0),
         status VARCHAR(16) NOT NULL CHECK (status IN ('ACTIVE', 'SUSPENDED')),
         max_active_credentials_per_user INT NOT NULL CHECK (max_active_credentials_per_user >= 0),
@@ -18,7 +19,7 @@ _TABLES = [
         created_at TIMESTAMPTZ NOT NULL
     )""",
     """CREATE TABLE users (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         account_id UUID REFERENCES accounts (id),
         email VARCHAR(254) NOT NULL CHECK (email = lower(email)),
         display_name VARCHAR(200) NOT NULL,
@@ -30,7 +31,7 @@ _TABLES = [
         CONSTRAINT operators_belong_to_no_account CHECK ((role = 'OPERATOR') = (account_id IS NULL))
     )""",
     """CREATE TABLE invitations (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         user_id UUID NOT NULL REFERENCES users (id),
         token_hash VARCHAR(64) NOT NULL,
         created_at TIMESTAMPTZ NOT NULL,
@@ -38,7 +39,7 @@ _TABLES = [
         accepted_at TIMESTAMPTZ
     )""",
     """CREATE TABLE sessions (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         user_id UUID NOT NULL REFERENCES users (id),
         token_hash VARCHAR(64) NOT NULL,
         created_at TIMESTAMPTZ NOT NULL,
@@ -46,7 +47,7 @@ _TABLES = [
         ended_at TIMESTAMPTZ
     )""",
     """CREATE TABLE identities (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         account_id UUID NOT NULL REFERENCES accounts (id),
         name VARCHAR(200) COLLATE "C" NOT NULL CHECK (length(name) > 0),
         kind VARCHAR(16) NOT NULL CHECK (kind IN ('ORGANIZATION', 'INDIVIDUAL', 'DOMAIN')),
@@ -55,7 +56,7 @@ _TABLES = [
         created_at TIMESTAMPTZ NOT NULL
     )""",
     """CREATE TABLE services (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         account_id UUID NOT NULL REFERENCES accounts (id),
         name VARCHAR(200) COLLATE "C" NOT NULL CHECK (length(name) > 0),
         code VARCHAR(64) NOT NULL CHECK (length(code) > 0),
@@ -73,7 +74,7 @@ _TABLES = [
         PRIMARY KEY (service_id, identity_id)
     )""",
     """CREATE TABLE credentials (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         account_id UUID NOT NULL REFERENCES accounts (id),
         owner_id UUID NOT NULL REFERENCES users (id),
         service_id UUID NOT NULL REFERENCES services (id),
@@ -94,12 +95,12 @@ _TABLES = [
         CONSTRAINT revocations_have_a_reason CHECK ((revoked_at IS NULL) = (revocation_reason IS NULL))
     )""",
     """CREATE TABLE audit_chains (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         sequence INT NOT NULL,
         hash VARCHAR(64) NOT NULL
     )""",
     """CREATE TABLE audit_events (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         chain_id UUID NOT NULL REFERENCES audit_chains (id),
         sequence INT NOT NULL CHECK (sequence > 0),
         type VARCHAR(64) NOT NULL,
@@ -113,7 +114,7 @@ _TABLES = [
     )""",
 ]
 _SERVER_KEYS = """CREATE TABLE server_keys (
-        id VARCHAR(64) PRIMARY KEY,
+        id VARCHAR(64) NOT NULL PRIMARY KEY,
         check_value VARCHAR(64) NOT NULL,
         created_at TIMESTAMPTZ NOT NULL
     )"""
@@ -151,7 +152,6 @@ _INDEXES = [
     "CREATE INDEX credentials_expiry ON credentials (expires_at, id)",
     "CREATE INDEX credentials_use ON credentials (last_used_at, id)",
     "CREATE UNIQUE INDEX audit_events_sequence ON audit_events (chain_id, sequence)",
-    "CREATE INDEX audit_events_chain ON audit_events (chain_id, id)",
     "CREATE INDEX audit_events_subject ON audit_events (subject_id, id)",
     "CREATE INDEX audit_events_actor ON audit_events (actor_id, id)",
 ]
@@ -161,15 +161,16 @@ _RULES = [
         "credentials_identity_is_fixed",
         "UPDATE",
         "credentials",
-        "NEW.name <> OLD.name OR NEW.api_key <> OLD.api_key OR NEW.account_id <> OLD.account_id"
+        "NEW.id <> OLD.id OR NEW.name <> OLD.name OR NEW.api_key <> OLD.api_key OR NEW.account_id <> OLD.account_id"
         " OR NEW.owner_id <> OLD.owner_id",
-        "a credential keeps its name, key, owner and account",
+        "a credential keeps its id, name, key, owner and account",
     ),
     refuse(
         "credentials_revoked_stay_revoked",
         "UPDATE",
         "credentials",
-        "OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NULL OR NEW.revoked_at <> OLD.revoked_at)",
+        "OLD.revoked_at IS NOT NULL AND (NEW.revoked_at IS NULL OR NEW.revoked_at <> OLD.revoked_at"
+        " OR NEW.revocation_reason <> OLD.revocation_reason)",
         "a revocation is final",
     ),
     refuse("credentials_are_kept", "DELETE", "credentials", "", "a credential is revoked, never removed"),
@@ -204,6 +205,12 @@ _POSTGRES_GAPLESS = [
     "CREATE TRIGGER audit_events_have_no_gap BEFORE INSERT ON audit_events FOR EACH ROW "
     "EXECUTE FUNCTION audit_events_have_no_gap()",
 ]
+# TRUNCATE removes rows without asking those that refuse to be removed one by one.
+_POSTGRES_KEPT = [
+    f"CREATE TRIGGER {table}_are_not_truncated BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+    f"EXECUTE FUNCTION {table}_are_kept()"
+    for table in ("credentials", "audit_events")
+]
 
 
 class Migration(BaseMigration):
@@ -212,6 +219,6 @@ class Migration(BaseMigration):
         Statements(
             [_SERVER_KEYS, *_TABLES, *_INDEXES, *_FIRST_ROWS],
             sqlite=[statement for rule in _RULES for statement in rule[0]] + _SQLITE_GAPLESS,
-            postgres=[statement for rule in _RULES for statement in rule[1]] + _POSTGRES_GAPLESS,
+            postgres=[statement for rule in _RULES for statement in rule[1]] + _POSTGRES_GAPLESS + _POSTGRES_KEPT,
         )
     ]

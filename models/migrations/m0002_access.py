@@ -6,7 +6,7 @@ from models.migrations._sql import Statements
 
 _TABLES = [
     """CREATE TABLE access_tokens (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         kind VARCHAR(16) NOT NULL CHECK (kind IN ('PERSONAL', 'GATEWAY')),
         account_id UUID REFERENCES accounts (id),
         user_id UUID REFERENCES users (id),
@@ -20,7 +20,7 @@ _TABLES = [
         CONSTRAINT personal_tokens_speak_for_somebody CHECK ((kind = 'PERSONAL') = (user_id IS NOT NULL))
     )""",
     """CREATE TABLE throttles (
-        key VARCHAR(64) PRIMARY KEY,
+        key VARCHAR(64) NOT NULL PRIMARY KEY,
         tries INT NOT NULL,
         last_try BIGINT NOT NULL,
         closed_until BIGINT NOT NULL

@@ -6,7 +6,7 @@ from models.migrations._sql import Statements, refuse
 
 _TABLES = [
     """CREATE TABLE idempotent_answers (
-        key_hash VARCHAR(64) PRIMARY KEY,
+        key_hash VARCHAR(64) NOT NULL PRIMARY KEY,
         request_hash VARCHAR(64) NOT NULL,
         answer TEXT NOT NULL,
         expires_at TIMESTAMPTZ NOT NULL
@@ -19,7 +19,7 @@ _TABLES = [
         PRIMARY KEY (credential_id, day)
     )""",
     """CREATE TABLE webhook_endpoints (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         account_id UUID NOT NULL REFERENCES accounts (id),
         url VARCHAR(2000) NOT NULL,
         sealed_secret VARCHAR(200) NOT NULL,
@@ -29,7 +29,7 @@ _TABLES = [
         removed_at TIMESTAMPTZ
     )""",
     """CREATE TABLE webhook_deliveries (
-        id UUID PRIMARY KEY,
+        id UUID NOT NULL PRIMARY KEY,
         endpoint_id UUID NOT NULL REFERENCES webhook_endpoints (id),
         event_type VARCHAR(64) NOT NULL,
         body TEXT NOT NULL,

@@ -3,8 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -39,15 +41,61 @@ def world_template(
     return Template(name, data_dir)
 
 
+class Stage:
+    """Where one play at a time is on: the models of a process have one database."""
+
+    def __init__(self, databases: Databases, names: Iterator[str], template: Template, directory: Path) -> None:
+        self._databases, self._names = databases, names
+        self._template, self._directory = template, directory
+        self._until_cleared = ExitStack()
+        self._shared: Play | None = None
+
+    def new(self, **settings: Any) -> AbstractContextManager[Play]:
+        """A play of one's own, on a server with these settings."""
+        self.clear()
+        return self._playing(settings)
+
+    def shared(self) -> Play:
+        """The same play as the last time, unless there was another one meanwhile."""
+        if self._shared is None:
+            self._shared = self._until_cleared.enter_context(self._playing({}))
+        return self._shared
+
+    def clear(self) -> None:
+        self._until_cleared.close()
+        self._shared = None
+
+    @contextmanager
+    def _playing(self, settings: dict[str, Any]) -> Iterator[Play]:
+        name = next(self._names)
+        data_dir = self._directory / name
+        shutil.copytree(self._template.data_dir, data_dir)
+        url = self._databases.create_database(name, self._template.database)
+        with running_server(url, data_dir, FakeClock(), **settings) as server:
+            yield Play(server, World.load(data_dir / "world.json"))
+        self._databases.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def stage(
+    databases: Databases, names: Iterator[str], world_template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    stage = Stage(databases, names, world_template, tmp_path_factory.mktemp("stage"))
+    yield stage
+    stage.clear()
+
+
 @pytest.fixture
-def play(databases: Databases, names: Iterator[str], world_template: Template, tmp_path: Path) -> Iterator[Play]:
+def play(stage: Stage) -> Iterator[Play]:
     """A running server, and clients for everybody in its world."""
-    name, data_dir = next(names), tmp_path / "data"
-    shutil.copytree(world_template.data_dir, data_dir)
-    url = databases.create_database(name, world_template.database)
-    with running_server(url, data_dir, FakeClock()) as server:
-        yield Play(server, World.load(data_dir / "world.json"))
-    databases.drop_database(name)
+    with stage.new() as play:
+        yield play
+
+
+@pytest.fixture
+def shared_play(stage: Stage) -> Play:
+    """As `play`, but shared: for tests that leave everything as it was."""
+    return stage.shared()
 
 
 async def _make_operator(url: str, data_dir: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.rows import Rows
 from tests.support.server import Client, RunningServer
 
 PASSWORD = "correct horse battery staple"
@@ -45,6 +46,7 @@ class Play:
     def __init__(self, server: RunningServer, world: World) -> None:
         self.server = server
         self.clock = server.clock
+        self.rows = Rows(server.database_url)
         self.alder = world.alder
         self.birch = world.birch
         self.nobody = server.client()
@@ -66,6 +68,15 @@ class Play:
             **fields,
         }
         return (client or self.member).do("generateCredential", GENERATED, **wanted)
+
+    def keys(self, name: str = "ci", **fields: Any) -> dict[str, str]:
+        """Key and secret of a new credential of the member's, as the arguments that log in."""
+        delivery = self.generate(name, **fields)["delivery"]
+        return {key: delivery[key] for key in ("apiKey", "apiSecret")}
+
+    def stay_signed_in(self) -> None:
+        """Lets every session outlive a clock that is moved far."""
+        self.rows.execute("UPDATE sessions SET expires_at = '9999-01-01 00:00:00+00:00'")
 
 
 GENERATED = """

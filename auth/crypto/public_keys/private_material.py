@@ -20,7 +20,7 @@ _LABELS = [
         (r"(BEGIN|END)PGP(PRIVATE|SECRET)KEY", "a PGP private key"),
         (r"(BEGIN|END)OPENSSHPRIVATEKEY", "an OpenSSH private key"),
         (r"(BEGIN|END)SSH2(ENCRYPTED)?PRIVATEKEY", "an SSH2 private key"),
-        (r"PROCTYPE4ENCRYPTED|DEKINFO", "a private key under a passphrase, in the form of old OpenSSL"),
+        (r"PROCTYPE4ENCRYPTED|DEKINFO(AES|DES|CAM)", "a private key under a passphrase, in the form of old OpenSSL"),
         (r"(BEGIN|END)ENCRYPTEDPRIVATEKEY", "a private key under a passphrase (PKCS#8)"),
         (r"(BEGIN|END)RSAPRIVATEKEY", "an RSA private key (PKCS#1)"),
         (r"(BEGIN|END)ECPRIVATEKEY", "an elliptic-curve private key"),

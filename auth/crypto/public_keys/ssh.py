@@ -20,8 +20,6 @@ _OTHER_TYPES = [
     )
 ]
 
-_CUT = "The SSH line is damaged or cut short. Copy the whole line again."
-
 
 def read_ssh(text: str) -> RsaNumbers:
     """The numbers in one `ssh-rsa` line; raises PublicKeyRefused."""
@@ -67,7 +65,7 @@ def _string(blob: bytes) -> tuple[bytes, bytes]:
     """The first string of a blob and what follows it (RFC 4251 section 5: 4 octets of length first)."""
     end = 4 + int.from_bytes(blob[:4], "big")
     if len(blob) < max(4, end):
-        raise invalid(_CUT)
+        raise invalid("The SSH line is damaged or cut short. Copy the whole line again.")
     return blob[4:end], blob[end:]
 
 

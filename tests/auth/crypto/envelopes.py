@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from pyasn1.codec.der import decoder
 from pyasn1_modules import rfc5083, rfc5652
@@ -36,12 +37,17 @@ def jwe_of(segments: list[bytes]) -> bytes:
     return ".".join(map(base64url, segments)).encode()
 
 
-def secret_parts(envelope: bytes) -> dict[str, bytes]:
-    """What must be new in each CMS envelope: content key (encrypted), nonce, ciphertext and tag."""
+def auth_enveloped_data(envelope: bytes) -> Any:
     info, rest = decoder.decode(cms_der(envelope), asn1Spec=rfc5652.ContentInfo())
-    assert not rest
+    assert (info["contentType"], rest) == (rfc5083.id_ct_authEnvelopedData, b"")
     body, rest = decoder.decode(info["content"], asn1Spec=rfc5083.AuthEnvelopedData(), decodeOpenTypes=True)
     assert not rest
+    return body
+
+
+def secret_parts(envelope: bytes) -> dict[str, bytes]:
+    """What must be new in each CMS envelope: content key (encrypted), nonce, ciphertext and tag."""
+    body = auth_enveloped_data(envelope)
     content = body["authEncryptedContentInfo"]
     return {
         "encrypted key": bytes(body["recipientInfos"][0]["ktri"]["encryptedKey"]),

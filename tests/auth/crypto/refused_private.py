@@ -102,6 +102,11 @@ PRIVATE_KEYS: dict[str, Callable[[], str]] = {
     "a Java key store, which holds a private key": lambda: base64(b"\xfe\xed\xfe\xed\0\0\0\2\0\0\0\1\0\0\0\1"),
 }
 
+
+def wrapped(text: str, width: int) -> str:
+    return "\n".join(text[at : at + width] for at in range(0, len(text), width))
+
+
 # Ways in which a private key comes in disguise. All of them must be found, whatever the message calls them.
 DISGUISES: dict[str, Callable[[str], str]] = {
     "as it is": lambda text: text,
@@ -121,9 +126,9 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "labels lost and quoted": lambda text: f'key: "{"".join(text.splitlines()[1:-1])}"',
     "in JSON": lambda text: json.dumps({"private_key": text}),
     "in base64 once more": lambda text: base64(text.encode()),
-    "in base64 once more, wrapped": lambda text: "\n".join(
-        base64(text.encode())[at : at + 76] for at in range(0, 5000, 76)
-    ),
+    "in base64 once more, wrapped": lambda text: wrapped(base64(text.encode()), 76),
+    "in base64 once more, in short lines": lambda text: wrapped(base64(text.encode()), 8),
+    "labels lost, escaped line breaks left": lambda text: r"\n".join(["", *text.splitlines()[1:-1], ""]),
     "after a public key": lambda text: spki_pem(public_key()) + text,
     "before a public key": lambda text: text + spki_pem(public_key()),
     "after much else": lambda text: "x" * 20_000 + "\n" + text,

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
+from pyasn1_modules import rfc4055, rfc5084, rfc5652
 
 from auth.crypto.envelopes import EnvelopeFormat, EnvelopeUnreadable, decrypt_command, open_envelope
 from auth.crypto.envelopes.primitives import OAEP_SHA256, open_sealed
@@ -69,6 +70,33 @@ def test_nothing_secret_is_ever_used_twice_in_jwe() -> None:
     assert header == same_header
     assert not set(first) & set(second)
     assert [len(segment) for segment in first] == [256, 12, len(CONTENT), 16]
+
+
+def content_key(envelope: bytes) -> bytes:
+    """Of either form, taken out of it with the private key."""
+    is_jwe = envelope.startswith(b"ey")
+    encrypted = jwe_segments(envelope)[1] if is_jwe else envelopes.secret_parts(envelope)["encrypted key"]
+    return keys.private_key().decrypt(encrypted, OAEP_SHA256)
+
+
+@FORMS
+def test_each_content_is_sealed_under_a_new_key_of_256_bits(form: EnvelopeFormat) -> None:
+    content_keys = {content_key(sealed(form)) for _ in range(3)}
+    assert [len(key) * 8 for key in content_keys] == [256, 256, 256]
+
+
+def test_the_fields_of_a_cms_envelope_are_those_of_the_standards() -> None:
+    body = envelopes.auth_enveloped_data(sealed(EnvelopeFormat.CMS))
+    (recipient,) = body["recipientInfos"]
+    content = body["authEncryptedContentInfo"]
+    assert (body["version"], recipient["ktri"]["version"]) == (0, 2)
+    assert recipient["ktri"]["rid"]["subjectKeyIdentifier"] == keys.recipient().subject_key_identifier
+    assert recipient["ktri"]["keyEncryptionAlgorithm"]["algorithm"] == rfc4055.id_RSAES_OAEP
+    assert content["contentType"] == rfc5652.id_data
+    assert content["contentEncryptionAlgorithm"]["algorithm"] == rfc5084.id_aes256_GCM
+    assert content["contentEncryptionAlgorithm"]["parameters"]["aes-ICVlen"] == 16
+    assert not body["authAttrs"].isValue
+    assert not body["unauthAttrs"].isValue
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])

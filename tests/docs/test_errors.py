@@ -1,0 +1,80 @@
+"""Every error code is documented, with the status that it comes with."""
+
+import ast
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from resolvers.errors import ErrorCode
+from schema.errors import TOP_LEVEL_CODES
+from tests.docs.markdown import ROOT, page, rows, section
+from tests.support.world import Play
+
+ERRORS = page("docs/errors.md")
+TOP_LEVEL = rows(section(ERRORS, "## In errors"), "code", "status", "meaning and when", "what to do")
+
+VIEWER = {"query": "{ viewer { role } }"}
+NOBODYS = "cred_00000000000000000000000000000000"
+# Requests that are answered with an error, as whom.
+REQUESTS: list[tuple[str, dict[str, Any]]] = [
+    ("nobody", {"json": VIEWER}),
+    ("member", {"json": {"query": "{ users { totalCount } }"}}),
+    ("member", {"json": {"query": f'{{ identities(filter: {{serviceId: "{NOBODYS}"}}) {{ totalCount }} }}'}}),
+    ("member", {"json": {"query": "{ services(first: 101) { totalCount } }"}}),
+    ("nobody", {"json": {"query": "query ($id: ID!) { node(id: $id) { id } }"}}),
+    ("broken", {"json": VIEWER}),
+    ("nobody", {"json": {"query": "{"}}),
+    ("nobody", {"json": {"query": "{" + " a" * 2000 + "}"}}),
+    ("nobody", {"json": {"query": "{ nothing }"}}),
+    ("nobody", {"json": {"query": "query A { viewer { role } } query B { viewer { role } }"}}),
+    ("nobody", {"json": []}),
+    ("nobody", {"method": "GET"}),
+    ("nobody", {"json": {"query": " " * 1024 * 1024}}),
+    ("nobody", {"data": {"query": "{ viewer { role } }"}}),
+]
+
+
+def codes_in(path: str) -> set[str]:
+    """The texts in a file that look like a code."""
+    constants = [node.value for node in ast.walk(ast.parse(page(path))) if isinstance(node, ast.Constant)]
+    return {text for text in constants if isinstance(text, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+", text)}
+
+
+def test_every_user_error_code_is_documented() -> None:
+    table = rows(section(ERRORS, "## In userErrors"), "code", "meaning and when", "what to do")
+    assert [row[0] for row in table] == [code.value for code in ErrorCode]
+    assert all(all(row) for row in table)
+
+
+def test_every_top_level_code_is_documented() -> None:
+    of_the_endpoint = [codes_in(str(file.relative_to(ROOT))) for file in (ROOT / "server").glob("graphql*.py")]
+    assert {row[0] for row in TOP_LEVEL} == set(TOP_LEVEL_CODES.values()).union(*of_the_endpoint)
+    assert all(all(row) for row in TOP_LEVEL)
+
+
+def statuses(cell: str) -> set[tuple[int, int]]:
+    """Each status of the table, for a client that accepts the newer media type and for one that does not."""
+    return {(int(text.rstrip("*")), 200 if text.endswith("*") else int(text)) for text in cell.split(", ")}
+
+
+def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, set[tuple[int, int]]] = {}
+    for who, request in REQUESTS:
+        with monkeypatch.context() as patched:
+            if who == "broken":
+                patched.delattr("schema.queries.viewer_of")
+            code, status = answer(play, who, request, "application/graphql-response+json")
+            same_code, older = answer(play, who, request, "application/json")
+        assert same_code == code
+        seen.setdefault(code, set()).add((status, older))
+    assert seen == {code: statuses(status) for code, status, *_ in TOP_LEVEL}
+
+
+def answer(play: Play, who: str, request: dict[str, Any], accepted: str) -> tuple[str, int]:
+    client = play.member if who in {"member", "broken"} else play.nobody
+    wanted = {"method": "POST", **request, "url": f"{play.server.url}/graphql"}
+    response = httpx.request(**wanted, headers={**client.headers, "Accept": accepted}, timeout=60)
+    (error,) = response.json()["errors"]
+    return error["extensions"]["code"], response.status_code

@@ -1,0 +1,211 @@
+"""What the migrations make is what stands here, on either engine: a table, column, check, index or trigger that is new,
+changed or missing is a difference to this listing, to be made on purpose."""
+
+import pytest
+
+from tests.models.describe import describe
+from tests.support.rows import Rows
+
+SCHEMA = """
+accounts
+    id: uuid
+    name: varchar(200)
+    status: varchar(16)
+    max_active_credentials_per_user: integer
+    default_expiry_months: integer or null
+    never_expires_allowed: flag
+    view_and_copy_allowed: flag
+    encrypted_file_allowed: flag
+    minimum_rsa_key_bits: integer
+    created_at: instant
+    key (id)
+    check (default_expiry_months)
+    check (max_active_credentials_per_user)
+    check (minimum_rsa_key_bits)
+    check (name)
+    check (status)
+    unique index accounts_name (name)
+
+audit_chains
+    id: uuid
+    sequence: integer
+    hash: varchar(64)
+    key (id)
+
+audit_events
+    id: uuid
+    chain_id: uuid of audit_chains
+    sequence: integer
+    type: varchar(64)
+    occurred_at: instant
+    actor_id: uuid of users or null
+    subject_id: varchar(64) or null
+    source_ip: varchar(45) or null
+    summary: varchar(500)
+    hashing_key_id: varchar(64) of server_keys
+    hash: varchar(64)
+    key (id)
+    check (hash)
+    check (sequence)
+    index audit_events_actor (actor_id, id)
+    index audit_events_subject (subject_id, id)
+    unique index audit_events_sequence (chain_id, sequence)
+    trigger audit_events_are_fixed before update
+    trigger audit_events_are_kept before delete
+    trigger audit_events_have_no_gap before insert
+
+credentials
+    id: uuid
+    account_id: uuid of accounts
+    owner_id: uuid of users
+    service_id: uuid of services
+    identity_id: uuid of identities
+    name: varchar(64)
+    api_key: varchar(64)
+    secret_hash: varchar(64)
+    hashing_key_id: varchar(64) of server_keys
+    delivery_method: varchar(16)
+    public_key_fingerprint: varchar(64) or null
+    created_at: instant
+    expires_at: instant
+    revoked_at: instant or null
+    revocation_reason: varchar(32) or null
+    last_used_at: instant
+    key (id)
+    check (delivery_method)
+    check (name)
+    check (secret_hash)
+    check encrypted_files_name_their_key (delivery_method, public_key_fingerprint)
+    check revocations_have_a_reason (revocation_reason, revoked_at)
+    index credentials_account (account_id, id)
+    index credentials_account_expiry (account_id, expires_at, id)
+    index credentials_account_name (account_id, name, id)
+    index credentials_account_use (account_id, last_used_at, id)
+    index credentials_expiry (expires_at, id)
+    index credentials_identity (identity_id, id)
+    index credentials_name (name, id)
+    index credentials_owner (owner_id, id)
+    index credentials_service (service_id, id)
+    index credentials_use (last_used_at, id)
+    unique index credentials_api_key (api_key)
+    unique index credentials_living_name (account_id, name) where revoked_at IS NULL
+    trigger credentials_are_kept before delete
+    trigger credentials_identity_is_fixed before update
+    trigger credentials_revoked_stay_revoked before update
+
+identities
+    id: uuid
+    account_id: uuid of accounts
+    name: varchar(200)
+    kind: varchar(16)
+    decision: varchar(16)
+    valid_until: instant
+    created_at: instant
+    key (id)
+    check (decision)
+    check (kind)
+    check (name)
+    index identities_account (account_id, id)
+    index identities_account_name (account_id, name, id)
+    trigger identities_are_fixed before update
+
+invitations
+    id: uuid
+    user_id: uuid of users
+    token_hash: varchar(64)
+    created_at: instant
+    expires_at: instant
+    accepted_at: instant or null
+    key (id)
+    index invitations_user (user_id)
+    unique index invitations_token (token_hash)
+
+server_keys
+    id: varchar(64)
+    check_value: varchar(64)
+    created_at: instant
+    key (id)
+
+service_identities
+    service_id: uuid of services
+    identity_id: uuid of identities
+    created_at: instant
+    key (service_id, identity_id)
+    index service_identities_identity (identity_id, service_id)
+
+services
+    id: uuid
+    account_id: uuid of accounts
+    name: varchar(200)
+    code: varchar(64)
+    starts_at: instant
+    expires_at: instant
+    suspended_at: instant or null
+    cancelled_at: instant or null
+    created_at: instant
+    key (id)
+    check (code)
+    check (name)
+    check services_start_before_they_end (expires_at, starts_at)
+    index services_account (account_id, id)
+    index services_account_expiry (account_id, expires_at, id)
+    index services_account_name (account_id, name, id)
+    unique index services_living_code (account_id, code) where cancelled_at IS NULL
+    trigger services_cancelled_stay_cancelled before update
+
+sessions
+    id: uuid
+    user_id: uuid of users
+    token_hash: varchar(64)
+    created_at: instant
+    expires_at: instant
+    ended_at: instant or null
+    key (id)
+    index sessions_user (user_id)
+    unique index sessions_token (token_hash)
+
+users
+    id: uuid
+    account_id: uuid of accounts or null
+    email: varchar(254)
+    display_name: varchar(200)
+    role: varchar(16)
+    status: varchar(16)
+    api_access: flag
+    password_hash: varchar(200) or null
+    created_at: instant
+    key (id)
+    check (email)
+    check (role)
+    check (status)
+    check operators_belong_to_no_account (account_id, role)
+    index users_account (account_id, id)
+    unique index users_email (email)
+"""
+
+
+def test_the_database_is_made_of_what_is_listed_here_and_nothing_else(database_url: str) -> None:
+    rows = Rows(database_url)
+    expected = SCHEMA.splitlines() if rows.engine == "postgres" else SCHEMA.replace(": flag", ": integer").splitlines()
+    found = [line for line in describe(rows).splitlines() if not line.endswith(" before truncate")]
+    assert found == expected
+
+
+@pytest.mark.engine("postgres")
+def test_what_is_kept_for_good_is_kept_from_truncate_too(database_url: str) -> None:
+    found = [line.strip() for line in describe(Rows(database_url)).splitlines() if line.endswith(" before truncate")]
+    assert found == [
+        "trigger audit_events_are_not_truncated before truncate",
+        "trigger credentials_are_not_truncated before truncate",
+    ]
+
+
+@pytest.mark.engine("postgres")
+def test_names_sort_by_their_bytes_whatever_the_locale_of_the_database(database_url: str) -> None:
+    """SQLite does so by itself. Cursors hold names, so both must agree on what comes after one."""
+    ordered = Rows(database_url).execute(
+        """SELECT attrelid::regclass || '.' || attname FROM pg_attribute JOIN pg_collation c ON c.oid = attcollation
+        JOIN pg_class t ON t.oid = attrelid AND relkind = 'r' AND t.relnamespace = 'public'::regnamespace
+        WHERE collname = 'C' ORDER BY 1"""
+    )
+    assert ordered == [("accounts.name",), ("credentials.name",), ("identities.name",), ("services.name",)]
