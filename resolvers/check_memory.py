@@ -164,7 +164,7 @@ class CheckMemory:
         changes = await changes_since(self._epoch, _CHANGES_AT_ONCE) if self._epoch >= 0 else []
         is_whole = len(changes) >= epoch - self._epoch and len(changes) < _CHANGES_AT_ONCE
         if not is_whole:
-            self._forget_all()
+            self.forget()
         for change in changes:
             self._drop(change.subject_id)
         self._epoch = max(epoch, changes[-1].epoch if changes else epoch)
@@ -172,7 +172,7 @@ class CheckMemory:
     def _drop(self, subject_id: str) -> None:
         parsed = parse_global_id(subject_id)
         if parsed is None:
-            self._forget_all()
+            self.forget()
             return
         kind, id_ = parsed
         self._parties.pop(id_, None)
@@ -184,7 +184,8 @@ class CheckMemory:
     def _forget_credential(self, api_key: str) -> None:
         self._keys.pop(self._credentials.pop(api_key).id, None)
 
-    def _forget_all(self) -> None:
+    def forget(self) -> None:
+        """Forgets everything."""
         self._credentials.clear()
         self._keys.clear()
         self._parties.clear()

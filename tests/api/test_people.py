@@ -266,7 +266,7 @@ def test_who_may_not_sign_in_can_not_accept_and_may_later(play: Play, whose: str
     table, id_ = ("users", invited["user"]["id"]) if whose == "user" else ("accounts", play.alder.id)
     play.rows.set(table, id_, "status = 'DEACTIVATED'" if whose == "user" else "status = 'SUSPENDED'")
     with play.rows.unchanged():
-        assert accept_refusals(play, invited["invitationToken"]) == [("INVALID_CREDENTIALS", None)]
+        assert accept_refusals(play, invited["invitationToken"]) == [("NOT_FOUND", ["invitationToken"])]
     play.rows.set(table, id_, "status = 'ACTIVE'")
     accept(play, invited["invitationToken"])
 

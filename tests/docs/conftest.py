@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.markdown import ROOT
+
 SEALKEY = Path(sys.executable).with_name("sealkey")
 
 
@@ -34,7 +36,8 @@ def demo(empty_database_url: str, tmp_path: Path) -> Iterator[Demo]:
         log.open("w") as errors,
         subprocess.Popen(
             [SEALKEY, "demo", "--serve", "--port", str(port)],
-            env={"PATH": os.defpath, **settings},
+            # The checkout that is tested, wherever the command was installed from.
+            env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), **settings},
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

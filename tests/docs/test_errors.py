@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from auth.openid import OpenIdProvider, OpenIdRules, OpenIdUnavailable
 from resolvers.errors import ErrorCode
+from resolvers.throttling import PAIR_RULE
 from schema.errors import TOP_LEVEL_CODES
 from tests.docs.markdown import ROOT, page, rows, section
 from tests.support.world import Play
@@ -16,7 +18,9 @@ ERRORS = page("docs/errors.md")
 TOP_LEVEL = rows(section(ERRORS, "## In errors"), "code", "status", "meaning and when", "what to do")
 
 VIEWER = {"query": "{ viewer { role } }"}
+LOGIN = {"query": 'mutation { login(input: {apiKey: "guessed", apiSecret: "guessed"}) { scope } }'}
 NOBODYS = "cred_00000000000000000000000000000000"
+RULES = OpenIdRules("https://id.example", "sealkey", ("ES256",), "account", "role", "api_access", create_users=False)
 # Requests that are answered with an error, as whom.
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("nobody", {"json": VIEWER}),
@@ -24,7 +28,9 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("member", {"json": {"query": f'{{ identities(filter: {{serviceId: "{NOBODYS}"}}) {{ totalCount }} }}'}}),
     ("member", {"json": {"query": "{ services(first: 101) { totalCount } }"}}),
     ("nobody", {"json": {"query": "query ($id: ID!) { node(id: $id) { id } }"}}),
+    ("guesser", {"json": LOGIN}),
     ("broken", {"json": VIEWER}),
+    ("of_the_provider", {"json": VIEWER}),
     ("nobody", {"json": {"query": "{"}}),
     ("nobody", {"json": {"query": "{" + " a" * 2000 + "}"}}),
     ("nobody", {"json": {"query": "{ nothing }"}}),
@@ -39,7 +45,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
 def codes_in(path: str) -> set[str]:
     """The texts in a file that look like a code."""
     constants = [node.value for node in ast.walk(ast.parse(page(path))) if isinstance(node, ast.Constant)]
-    return {text for text in constants if isinstance(text, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+", text)}
+    return {text for text in constants if isinstance(text, str) and re.fullmatch(r"[A-Z]+(_[A-Z]+)+|[A-Z]{5,}", text)}
 
 
 def test_every_user_error_code_is_documented() -> None:
@@ -65,6 +71,10 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
         with monkeypatch.context() as patched:
             if who == "broken":
                 patched.delattr("schema.queries.viewer_of")
+            if who == "guesser":
+                guess_in_vain(play)
+            if who == "of_the_provider":
+                patched.setattr(play.server.app.state, "openid", OpenIdProvider(RULES, does_not_answer))
             code, status = answer(play, who, request, "application/graphql-response+json")
             same_code, older = answer(play, who, request, "application/json")
         assert same_code == code
@@ -72,8 +82,19 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
     assert seen == {code: statuses(status) for code, status, *_ in TOP_LEVEL}
 
 
+def guess_in_vain(play: Play) -> None:
+    for _ in range(PAIR_RULE.free):
+        play.nobody.execute(LOGIN["query"])
+
+
+async def does_not_answer(url: str) -> Any:
+    raise OpenIdUnavailable(url)
+
+
 def answer(play: Play, who: str, request: dict[str, Any], accepted: str) -> tuple[str, int]:
     client = play.member if who in {"member", "broken"} else play.nobody
+    if who == "of_the_provider":
+        client = play.server.client("a.token.of-its")
     wanted = {"method": "POST", **request, "url": f"{play.server.url}/graphql"}
     response = httpx.request(**wanted, headers={**client.headers, "Accept": accepted}, timeout=60)
     (error,) = response.json()["errors"]

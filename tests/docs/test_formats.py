@@ -2,16 +2,17 @@
 
 import json
 import re
-from base64 import urlsafe_b64decode
+from base64 import b64encode, urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from auth.crypto.access_token import issue_access_token
+from auth.crypto.access_token import issue_access_token, public_jwks
 from auth.crypto.credential_csv import credential_csv
 from auth.crypto.credential_format import generate_api_secret, is_api_key, is_api_secret, mask_api_key
 from auth.crypto.envelopes import EnvelopeFormat, decrypt_command, seal_cms, seal_jwe
@@ -19,8 +20,11 @@ from auth.crypto.keyring import SymmetricKey, generate_keyring, read_keyring
 from auth.crypto.public_keys import RecipientKey, read_public_key
 from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import hash_secret
+from auth.opaque_token import TokenPurpose
 from models.audit import AuditEvent
 from resolvers.audit import event_hash
+from resolvers.webhook_delivery import sign
+from resolvers.webhooks import WebhookEventType
 from tests.auth.crypto.readers import needs_openssl, openssl_opens
 from tests.docs.markdown import blocks, in_code, page, rows, section
 
@@ -112,6 +116,27 @@ def test_an_access_token_has_the_claims() -> None:
     assert json.loads(header)["typ"] in in_code(text)
 
 
+def test_every_opaque_token_is_listed() -> None:
+    table = rows(section(FORMATS, "## Opaque tokens"), "purpose", "what it is", "sent as", "ends")
+    assert [in_code(row[0])[0] for row in table] == list(TokenPurpose)
+
+
+def test_the_jwks_has_the_members() -> None:
+    (key,) = public_jwks(read_keyring(generate_keyring()))["keys"]
+    text = section(FORMATS, "## Access tokens").partition("`/.well-known/jwks.json`")[2]
+    assert set(key) <= set(in_code(text))
+    assert {key["use"], key["alg"]} <= set(in_code(text))
+
+
+def test_a_webhook_is_signed_as_shown() -> None:
+    text = section(FORMATS, "## Webhooks")
+    secret = "whsec_" + b64encode(bytes(range(32))).decode()
+    assert defined(text)["signature"](secret, "msg_1", "1700000000", b"{}") == sign(
+        Secret(secret), "msg_1", "1700000000", b"{}"
+    )
+    assert set(WebhookEventType) <= set(in_code(text))
+
+
 def test_the_key_file_has_the_keys() -> None:
     table = rows(section(FORMATS, "## The server's own keys"), "`kid`", "`kty`", "for")
     keys = json.loads(generate_keyring())["keys"]
@@ -122,7 +147,7 @@ def test_an_event_is_hashed_over_what_is_listed() -> None:
     text = section(page("docs/data-model.md"), "## The audit chain")
     (domain,) = [text for text in in_code(text) if text.startswith("sealkey audit")]
     listed = re.findall(r"^\d\. `(\w+)`", text, re.MULTILINE)
-    event = AuditEvent(
+    event = SimpleNamespace(
         id=UUID(int=1),
         chain_id=UUID(int=2),
         sequence=3,
@@ -137,4 +162,4 @@ def test_an_event_is_hashed_over_what_is_listed() -> None:
     values = [getattr(event, name) for name in listed]
     texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
     parts = [b"\x01" + b"previous", *(b"\0" if text is None else b"\x01" + str(text).encode() for text in texts)]
-    assert event_hash(KEY, event, "previous") == KEY.mac(domain, *parts)
+    assert event_hash(KEY, cast(AuditEvent, event), "previous") == KEY.mac(domain, *parts)

@@ -12,7 +12,14 @@ from tests.support.world import Play
 PERMISSIONS = page("docs/permissions.md")
 REFUSED = {"FORBIDDEN", "API_ACCESS_REMOVED"}
 # What takes a session at most, or a secret of its own.
-WITHOUT_PERMISSION = {"signIn", "acceptInvitation", "signOut", "login", "viewer", "accounts", "node", "nodes"}
+WITHOUT_PERMISSION = {"signIn", "acceptInvitation", "login", "viewer", "accounts", "node", "nodes"} | {
+    "signOut",
+    "signOutEverywhere",
+    "changePassword",
+    "createPersonalAccessToken",
+    "revokePersonalAccessToken",
+    "accessTokens",
+}
 
 
 def allowed(permission: Permission, role: Role) -> str:

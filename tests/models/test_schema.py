@@ -7,6 +7,26 @@ from tests.models.describe import describe
 from tests.support.rows import Rows
 
 SCHEMA = """
+access_tokens
+    id: uuid
+    kind: varchar(16)
+    account_id: uuid of accounts or null
+    user_id: uuid of users or null
+    name: varchar(64)
+    token_hash: varchar(64)
+    permissions: varchar(500)
+    created_at: instant
+    expires_at: instant
+    revoked_at: instant or null
+    last_used_at: instant
+    key (id)
+    check (kind)
+    check (name)
+    check personal_tokens_speak_for_somebody (kind, user_id)
+    index access_tokens_account (account_id, id)
+    index access_tokens_user (user_id, id)
+    unique index access_tokens_token (token_hash)
+
 accounts
     id: uuid
     name: varchar(200)
@@ -18,9 +38,11 @@ accounts
     encrypted_file_allowed: flag
     minimum_rsa_key_bits: integer
     created_at: instant
+    maximum_expiry_months: integer or null
     key (id)
     check (default_expiry_months)
     check (max_active_credentials_per_user)
+    check (maximum_expiry_months)
     check (minimum_rsa_key_bits)
     check (name)
     check (status)
@@ -54,6 +76,27 @@ audit_events
     trigger audit_events_are_kept before delete
     trigger audit_events_have_no_gap before insert
 
+check_changes
+    epoch: bigint
+    subject_id: varchar(64)
+    key (epoch)
+
+check_epoch
+    id: integer
+    value: bigint
+    key (id)
+    check (id)
+
+credential_usage
+    credential_id: uuid of credentials
+    day: varchar(10)
+    allowed: bigint
+    denied: bigint
+    key (credential_id, day)
+    check (allowed)
+    check (denied)
+    index credential_usage_day (day)
+
 credentials
     id: uuid
     account_id: uuid of accounts
@@ -71,6 +114,9 @@ credentials
     revoked_at: instant or null
     revocation_reason: varchar(32) or null
     last_used_at: instant
+    predecessor_id: uuid of credentials or null
+    rotated_at: instant or null
+    allowed_networks: varchar(2500)
     key (id)
     check (delivery_method)
     check (name)
@@ -88,10 +134,26 @@ credentials
     index credentials_service (service_id, id)
     index credentials_use (last_used_at, id)
     unique index credentials_api_key (api_key)
-    unique index credentials_living_name (account_id, name) where revoked_at IS NULL
+    unique index credentials_living_name (account_id, name) where revoked_at IS NULL) AND (rotated_at IS NULL
+    unique index credentials_predecessor (predecessor_id) where predecessor_id IS NOT NULL
     trigger credentials_are_kept before delete
     trigger credentials_identity_is_fixed before update
     trigger credentials_revoked_stay_revoked before update
+    trigger credentials_rotated_stay_rotated before update
+
+expiry_notices
+    subject_id: varchar(64)
+    days: integer
+    expires_at: instant
+    key (subject_id, days, expires_at)
+
+idempotent_answers
+    key_hash: varchar(64)
+    request_hash: varchar(64)
+    answer: text
+    expires_at: instant
+    key (key_hash)
+    index idempotent_answers_expiry (expires_at)
 
 identities
     id: uuid
@@ -119,6 +181,12 @@ invitations
     key (id)
     index invitations_user (user_id)
     unique index invitations_token (token_hash)
+
+revoked_tokens
+    id: varchar(64)
+    expires_at: instant
+    key (id)
+    index revoked_tokens_expiry (expires_at)
 
 server_keys
     id: varchar(64)
@@ -160,9 +228,18 @@ sessions
     created_at: instant
     expires_at: instant
     ended_at: instant or null
+    last_seen_at: instant
     key (id)
     index sessions_user (user_id)
     unique index sessions_token (token_hash)
+
+throttles
+    key: varchar(64)
+    tries: integer
+    last_try: bigint
+    closed_until: bigint
+    key (key)
+    index throttles_last_try (last_try)
 
 users
     id: uuid
@@ -174,6 +251,8 @@ users
     api_access: flag
     password_hash: varchar(200) or null
     created_at: instant
+    oidc_issuer: varchar(255) or null
+    oidc_subject: varchar(255) or null
     key (id)
     check (email)
     check (role)
@@ -181,6 +260,32 @@ users
     check operators_belong_to_no_account (account_id, role)
     index users_account (account_id, id)
     unique index users_email (email)
+    unique index users_oidc (oidc_issuer, oidc_subject) where oidc_subject IS NOT NULL
+
+webhook_deliveries
+    id: uuid
+    endpoint_id: uuid of webhook_endpoints
+    event_type: varchar(64)
+    body: text
+    created_at: instant
+    attempts: integer
+    next_attempt_at: instant
+    done_at: instant or null
+    key (id)
+    index webhook_deliveries_due (next_attempt_at) where done_at IS NULL
+    index webhook_deliveries_endpoint (endpoint_id, id)
+
+webhook_endpoints
+    id: uuid
+    account_id: uuid of accounts
+    url: varchar(2000)
+    sealed_secret: varchar(200)
+    sealing_key_id: varchar(64) of server_keys
+    event_types: varchar(500)
+    created_at: instant
+    removed_at: instant or null
+    key (id)
+    index webhook_endpoints_account (account_id, id)
 """
 
 

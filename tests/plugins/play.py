@@ -71,7 +71,9 @@ class Stage:
         data_dir = self._directory / name
         shutil.copytree(self._template.data_dir, data_dir)
         url = self._databases.create_database(name, self._template.database)
-        with running_server(url, data_dir, FakeClock(), **settings) as server:
+        # Clocks are moved far: only tests of idle sessions want them to end by that.
+        lasting = {"session_idle_minutes": 43_200, **settings}
+        with running_server(url, data_dir, FakeClock(), **lasting) as server:
             yield Play(server, World.load(data_dir / "world.json"))
         self._databases.drop_database(name)
 

@@ -119,6 +119,14 @@ class RunningServer:
         """What a use case answers, run where the server runs: for what has no door yet."""
         return asyncio.run_coroutine_threadsafe(use(self.app.state.deployment), self.loop).result(30)
 
+    def forget(self) -> None:
+        """Has the server forget what it remembers of credentials: they were changed behind its back."""
+
+        async def forget(deployment: Deployment) -> None:
+            deployment.memory.forget()
+
+        self.run(forget)
+
 
 @contextmanager
 def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settings: Any) -> Iterator[RunningServer]:

@@ -46,7 +46,7 @@ class Play:
     def __init__(self, server: RunningServer, world: World) -> None:
         self.server = server
         self.clock = server.clock
-        self.rows = Rows(server.database_url)
+        self.rows = Rows(server.database_url, changed=server.forget)
         self.alder = world.alder
         self.birch = world.birch
         self.nobody = server.client()
@@ -76,7 +76,8 @@ class Play:
 
     def stay_signed_in(self) -> None:
         """Lets every session outlive a clock that is moved far."""
-        self.rows.execute("UPDATE sessions SET expires_at = '9999-01-01 00:00:00+00:00'")
+        forever = "'9999-01-01 00:00:00+00:00'"
+        self.rows.execute(f"UPDATE sessions SET expires_at = {forever}, last_seen_at = {forever}")
 
 
 GENERATED = """
