@@ -11,6 +11,7 @@ class Permission(StrEnum):
     MANAGE_USERS = "MANAGE_USERS"
     READ_USERS = "READ_USERS"
     MANAGE_GATEWAYS = "MANAGE_GATEWAYS"
+    READ_GATEWAYS = "READ_GATEWAYS"
     VET_IDENTITIES = "VET_IDENTITIES"
     SUBMIT_IDENTITIES = "SUBMIT_IDENTITIES"
     READ_IDENTITIES = "READ_IDENTITIES"
@@ -33,6 +34,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.MANAGE_USERS,
             _P.READ_USERS,
             _P.MANAGE_GATEWAYS,
+            _P.READ_GATEWAYS,
             _P.VET_IDENTITIES,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
@@ -49,6 +51,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.MANAGE_USERS,
             _P.READ_USERS,
             _P.MANAGE_GATEWAYS,
+            _P.READ_GATEWAYS,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,
@@ -70,6 +73,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.AUDITOR: frozenset(
         {
             _P.READ_USERS,
+            _P.READ_GATEWAYS,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,
             _P.READ_CREDENTIALS,

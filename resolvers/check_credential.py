@@ -22,7 +22,7 @@ from models.ids import Kind
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
-from resolvers.throttling import throttled
+from resolvers.throttling import LOGIN, throttled
 
 MAXIMUM_BATCH = 100
 
@@ -88,7 +88,7 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     Raises Throttled, and Refused: INVALID_CREDENTIALS, the same for an unknown key and a wrong secret; with the right
     secret the true reason.
     """
-    async with throttled(caller, api_key):
+    async with throttled(caller, LOGIN, api_key):
         credential = await _authenticate(caller.deployment.keyring, api_key, api_secret)
         blockers = credential.blockers(caller.now) if credential else []
         refusal = next((_LOGIN_REFUSALS[blocker] for blocker in blockers if blocker in _LOGIN_REFUSALS), None)
@@ -131,7 +131,7 @@ def _decide(credential: Credential, service: str | None, now: datetime) -> Decis
 
 
 async def _record_denied(caller: Caller, api_key: str) -> None:
-    credential = await Credential.get_or_none(api_key=api_key)
+    credential = await Credential.get_or_none(api_key=api_key) if is_api_key(api_key) else None
     async with transaction():
         await record(
             caller,

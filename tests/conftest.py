@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["tests.plugins.database", "tests.plugins.optional", "tests.plugins.play"]
+pytest_plugins = ["tests.plugins.database", "tests.plugins.optional", "tests.plugins.passwords", "tests.plugins.play"]
