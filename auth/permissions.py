@@ -13,6 +13,7 @@ class Permission(StrEnum):
     MANAGE_GATEWAYS = "MANAGE_GATEWAYS"
     MANAGE_POLICY = "MANAGE_POLICY"
     MANAGE_WEBHOOKS = "MANAGE_WEBHOOKS"
+    READ_GATEWAYS = "READ_GATEWAYS"
     VET_IDENTITIES = "VET_IDENTITIES"
     SUBMIT_IDENTITIES = "SUBMIT_IDENTITIES"
     READ_IDENTITIES = "READ_IDENTITIES"
@@ -37,6 +38,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.MANAGE_GATEWAYS,
             _P.MANAGE_POLICY,
             _P.MANAGE_WEBHOOKS,
+            _P.READ_GATEWAYS,
             _P.VET_IDENTITIES,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
@@ -55,6 +57,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.MANAGE_GATEWAYS,
             _P.MANAGE_POLICY,
             _P.MANAGE_WEBHOOKS,
+            _P.READ_GATEWAYS,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,
@@ -76,6 +79,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.AUDITOR: frozenset(
         {
             _P.READ_USERS,
+            _P.READ_GATEWAYS,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,
             _P.READ_CREDENTIALS,

@@ -163,6 +163,7 @@ def violated_index(error: IntegrityError) -> str | None:
 _SQLITE_UNIQUE = {
     "accounts.name": "accounts_name",
     "users.email": "users_email",
+    "users.oidc_issuer, users.oidc_subject": "users_oidc",
     "services.account_id, services.code": "services_living_code",
     "credentials.account_id, credentials.name": "credentials_living_name",
     "idempotent_answers.key_hash": "idempotent_answers_pkey",

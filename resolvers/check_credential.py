@@ -23,7 +23,7 @@ from resolvers.caller import Caller, Deployment
 from resolvers.check_memory import Known, known
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
 from resolvers.networks import is_address_allowed
-from resolvers.throttling import throttled
+from resolvers.throttling import LOGIN, throttled
 
 MAXIMUM_BATCH = 100
 
@@ -92,7 +92,7 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     Raises Throttled, and Refused: INVALID_CREDENTIALS, the same for an unknown key and a wrong secret; with the right
     secret the true reason.
     """
-    async with throttled(caller, api_key):
+    async with throttled(caller, LOGIN, api_key):
         found = await authenticate(caller.deployment, api_key, api_secret)
         blockers = list(_blockers(found, caller.now)) if found else []
         refusal = _login_refusal(found, blockers, caller.source_ip) if found else _INVALID

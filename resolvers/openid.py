@@ -15,13 +15,14 @@ from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import Refused
 from resolvers.unique import taken_if_violated
-from resolvers.validation import check_email, normal_email
+from resolvers.validation import check_email, check_text, normal_email
 
 
 async def find_openid_principal(caller: Caller, provider: OpenIdProvider, claims: Mapping[str, Any]) -> Principal:
     """The principal of verified claims: a user known by issuer and subject, made on first sight where the rules say
     so, and given the role and API access that the claims name. Raises OpenIdRefused."""
     rules = provider.rules
+    _check_subject(claims["sub"])
     user = await _known(rules, claims)
     if user is None:
         if not rules.create_users:
@@ -36,41 +37,76 @@ async def find_openid_principal(caller: Caller, provider: OpenIdProvider, claims
 
 
 async def _known(rules: OpenIdRules, claims: Mapping[str, Any]) -> User | None:
-    query = User.get_or_none(oidc_issuer=rules.issuer, oidc_subject=str(claims["sub"]))
+    query = User.get_or_none(oidc_issuer=rules.issuer, oidc_subject=claims["sub"])
     return await query.select_related("account")
 
 
 async def _create(caller: Caller, rules: OpenIdRules, claims: Mapping[str, Any]) -> User:
-    email = normal_email(str(claims.get("email", "")))
-    if any(check_email(email)):
-        raise OpenIdRefused("the token has no e-mail address")
-    role = _role(rules, claims)
-    account = await Account.get_or_none(name=str(claims.get(rules.account_claim, "")))
-    if role is None or (account is None) is not (role is Role.OPERATOR):
-        raise OpenIdRefused("the token's claims name no account and role here")
+    email = _email(rules, claims)
+    account, role = await _place(rules, claims)
     try:
-        with taken_if_violated("users_email", "email", "taken"):
+        with (
+            taken_if_violated("users_email", "email", "Another user has this address."),
+            taken_if_violated("users_oidc", "sub", "This subject is known."),
+        ):
             async with transaction():
                 user = await User.create(
                     id=new_id(caller.now),
                     account=account,
                     email=email,
-                    display_name=str(claims.get("name") or email)[:200],
+                    display_name=_display_name(claims) or email[:200],
                     role=role,
                     api_access=_api_access(rules, claims) or False,
                     oidc_issuer=rules.issuer,
-                    oidc_subject=str(claims["sub"]),
+                    oidc_subject=claims["sub"],
                     created_at=caller.now,
                 )
                 summary = f"User {user.email} was created as {user.role}, by the OpenID provider"
                 await _record(caller, user, EventType.USER_CREATED, summary)
     except Refused:
-        # Somebody else's address, or the same token twice at the same instant.
+        # Somebody else's address, or the same subject twice at the same instant.
         known = await _known(rules, claims)
         if known is None:
             raise OpenIdRefused("another user has this e-mail address") from None
         return known
     return user
+
+
+def _check_subject(subject: str) -> None:
+    # At most 255 characters of ASCII (OpenID Connect Core 1.0, 2).
+    if len(subject) > 255 or not subject.isascii() or not subject.isprintable():
+        raise OpenIdRefused("the token's subject can't be kept")
+
+
+def _email(rules: OpenIdRules, claims: Mapping[str, Any]) -> str:
+    """The address that a new user is to have. One that the provider has not verified is only what somebody typed
+    there: taken for true, it would show administrators a stranger under a colleague's address."""
+    given = claims.get("email")
+    email = normal_email(given) if isinstance(given, str) else ""
+    if any(check_email(email)):
+        raise OpenIdRefused("the token has no e-mail address")
+    if rules.verified_email_only and claims.get("email_verified") is not True:
+        raise OpenIdRefused("the provider has not verified the e-mail address")
+    return email
+
+
+async def _place(rules: OpenIdRules, claims: Mapping[str, Any]) -> tuple[Account | None, Role]:
+    """The account and role of a new user: both, or no account and OPERATOR."""
+    role, name = _role(rules, claims), claims.get(rules.account_claim)
+    if role is Role.OPERATOR and name is None:
+        return None, role
+    if role in {None, Role.OPERATOR} or not isinstance(name, str) or any(check_text(name, rules.account_claim)):
+        raise OpenIdRefused("the token's claims name no account and role here")
+    account = await Account.get_or_none(name=name)
+    if account is None:
+        raise OpenIdRefused("the token's claims name no account and role here")
+    return account, role
+
+
+def _display_name(claims: Mapping[str, Any]) -> str | None:
+    """The name, if it is one that could have been given here."""
+    name = claims.get("name")
+    return name[:200] if isinstance(name, str) and not any(check_text(name[:200], "name")) else None
 
 
 async def _updated(caller: Caller, rules: OpenIdRules, user: User, claims: Mapping[str, Any]) -> User:

@@ -6,6 +6,7 @@ from uuid import UUID
 from tortoise.queryset import QuerySet
 
 from auth.policy import Scope
+from models.access_token import AccessToken
 from models.account import Account
 from models.audit import AuditEvent
 from models.credential import WITH_PARTIES, Credential
@@ -17,11 +18,12 @@ from models.user import User
 from models.webhook import WebhookEndpoint
 from resolvers.errors import not_found
 
-AnyRow = TypeVar("AnyRow", Account, User, Identity, Service, Credential, AuditEvent, WebhookEndpoint)
+AnyRow = TypeVar("AnyRow", Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint)
 
 _KINDS: dict[type, Kind] = {
     Account: Kind.ACCOUNT,
     User: Kind.USER,
+    AccessToken: Kind.ACCESS_TOKEN,
     Identity: Kind.IDENTITY,
     Service: Kind.SERVICE,
     Credential: Kind.CREDENTIAL,

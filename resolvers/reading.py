@@ -49,6 +49,7 @@ _READ = {
 _MODELS: dict[Kind, type[Model]] = {
     Kind.ACCOUNT: Account,
     Kind.USER: User,
+    Kind.ACCESS_TOKEN: AccessToken,
     Kind.IDENTITY: Identity,
     Kind.SERVICE: Service,
     Kind.CREDENTIAL: Credential,
@@ -122,8 +123,9 @@ async def read_users(caller: Caller, filter_: UserFilter, page: PageRequest) -> 
 
 
 async def read_access_tokens(caller: Caller, page: PageRequest) -> Page[AccessToken]:
-    """One's own personal tokens, and those of gateways for who manages them, ended ones too."""
-    return await load_page(tokens_in_reach(caller).select_related("account"), OLDEST_FIRST, page)
+    """One's own personal tokens, and those of gateways for who may see them, ended ones too."""
+    tokens = tokens_in_reach(caller, Permission.READ_GATEWAYS)
+    return await load_page(tokens.select_related("account"), OLDEST_FIRST, page)
 
 
 async def read_webhook_endpoints(caller: Caller, page: PageRequest) -> Page[WebhookEndpoint]:
@@ -256,14 +258,17 @@ async def read_node(caller: Caller, global_id: str) -> Model | None:
 
 async def _access_token(caller: Caller, id_: UUID) -> AccessToken | None:
     try:
-        return await tokens_in_reach(caller).select_related("account").get_or_none(id=id_)
+        tokens = tokens_in_reach(caller, Permission.READ_GATEWAYS)
+        return await tokens.select_related("account").get_or_none(id=id_)
     except Denied:
         return None
 
 
 def _account_scope(caller: Caller) -> Scope:
-    """Every account for those who manage them, their own for all others who are signed in."""
+    """Every account for those who manage them, their own for the people of an account. Raises Denied."""
     user = require_user(caller.principal)
+    if user.account_id is None:
+        return authorize(caller.principal, Permission.MANAGE_ACCOUNTS)
     return Scope(Permission.MANAGE_ACCOUNTS, user.account_id, None)
 
 
@@ -284,9 +289,7 @@ async def _named(model: type[AnyRow], scope: Scope, global_id: str) -> AnyRow:
 
 async def _named_subject(scope: Scope, global_id: str) -> str:
     parsed = parse_global_id(global_id)
-    # The events themselves are confined to the scope; a token is only ever named by them.
-    known = parsed is not None and parsed[0] is Kind.ACCESS_TOKEN
-    if not known and (parsed is None or await find(_MODELS[parsed[0]], scope, global_id) is None):  # type: ignore[type-var]
+    if parsed is None or await find(_MODELS[parsed[0]], scope, global_id) is None:  # type: ignore[type-var]
         raise NotFound("There is nothing with this id.")
     return global_id
 

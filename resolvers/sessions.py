@@ -17,7 +17,7 @@ from models.user import Invitation, Session, User
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, Refused, refuse
-from resolvers.throttling import throttled
+from resolvers.throttling import SIGN_IN, throttled
 from resolvers.validation import check_email, check_password, normal_email, refuse_if_any
 
 
@@ -33,9 +33,9 @@ class SignedIn:
 async def sign_in(caller: Caller, *, email: str, password: Secret) -> SignedIn:
     """Starts a session. Raises Refused (INVALID_CREDENTIALS), the same for whatever is wrong, and Throttled."""
     email = normal_email(email)
-    can_be_known = not any(check_email(email))
-    async with throttled(caller, email):
-        user = await User.get_or_none(email=email).select_related("account") if can_be_known else None
+    async with throttled(caller, SIGN_IN, email):
+        # What can't be an address is not looked up: not every database takes every text.
+        user = None if any(check_email(email)) else await User.get_or_none(email=email).select_related("account")
         matches = await _password_matches(user.password_hash if user else None, password)
         if user is None or not matches or not is_active(user):
             await _record_denied(caller, user)
@@ -73,7 +73,8 @@ async def accept_invitation(caller: Caller, *, invitation_token: Secret, passwor
             raise _no_such_invitation()
         invitation = await Invitation.get(token_hash=token_hash)
         user = await User.get(id=invitation.user_id).select_related("account")
-        if not is_active(user):
+        # One left over from before a password was set here another way sets no second one.
+        if not is_active(user) or user.password_hash is not None:
             raise _no_such_invitation()
         user.password_hash = password_hash
         await user.save(update_fields=["password_hash"])
@@ -87,7 +88,7 @@ async def change_password(caller: Caller, *, current_password: Secret, new_passw
     Refused (INVALID, INVALID_CREDENTIALS)."""
     user = require_person(caller.principal)
     refuse_if_any(check_password(new_password.reveal(), "new_password"))
-    async with throttled(caller, user.email):
+    async with throttled(caller, SIGN_IN, user.email):
         kept = await User.get(id=user.id)
         if not await _password_matches(kept.password_hash, current_password):
             await _record_denied(caller, user)

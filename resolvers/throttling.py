@@ -5,60 +5,90 @@ somebody else's guesses; and a source is throttled whatever it guesses at. Tries
 taken back where they were right, so that many at once get no more than one after the other.
 """
 
-import hashlib
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from random import randrange
 
-from models.throttle import ThrottleRule, forget_old, forgive, take_back, take_try
+from auth.crypto.keyring import Purpose
+from models.throttle import ThrottleRule, forget_old, forgive, take_back, take_try, wait_for
 from models.user import Role
 from resolvers.caller import Caller
 
-# A client that retries a few times at once is let through; a person who mistypes hardly notices.
-PAIR_RULE = ThrottleRule(free=8, limit=900, forgotten=86_400)
-# Offices and proxies share a source.
-SOURCE_RULE = ThrottleRule(free=60, limit=900, forgotten=86_400)
+
+@dataclass(frozen=True)
+class Limits:
+    """What one kind of try is held to: a subject from a source, and a source.
+
+    gateways_exempt: gateways pass on what others try.
+    """
+
+    kind: str
+    pair: ThrottleRule
+    source: ThrottleRule
+    gateways_exempt: bool = False
+
+
+_LONGEST = 900  # seconds to wait; and a try is forgotten after as many
+# A person who mistypes hardly notices, and neither do offices and proxies, which share a source.
+SIGN_IN = Limits(
+    "sign-in",
+    pair=ThrottleRule(free=8, limit=_LONGEST, forgotten=_LONGEST),
+    source=ThrottleRule(free=60, limit=_LONGEST, forgotten=_LONGEST),
+)
+# A fleet of clients behind one address logs in with one credential at the same instant, each time that its tokens
+# expire. The secret can't be guessed whatever the number of tries: this keeps the noise down.
+LOGIN = Limits(
+    "login",
+    pair=ThrottleRule(free=100, limit=_LONGEST, forgotten=_LONGEST),
+    source=ThrottleRule(free=1000, limit=_LONGEST, forgotten=_LONGEST),
+    gateways_exempt=True,
+)
 _CLEAN_UP_EVERY = 500
+_DOMAIN = "sealkey throttle v1"
 
 
 class Throttled(Exception):
     """Too many tries; `seconds` says when to come back."""
 
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"Too many failed tries. Try again in {seconds} seconds.")
-        self.seconds = seconds
+    def __init__(self, milliseconds: int) -> None:
+        self.seconds = -(-milliseconds // 1000)
+        super().__init__(f"Too many failed tries. Try again in {self.seconds} seconds.")
 
 
 @asynccontextmanager
-async def throttled(caller: Caller, subject: str) -> AsyncIterator[None]:
-    """Around one try: counted in vain if what is inside raises, else forgiven. Raises Throttled.
-
-    Gateways, which pass on what others try, are exempt.
-    """
-    if caller.principal is not None and caller.principal.role is Role.GATEWAY:
+async def throttled(caller: Caller, limits: Limits, subject: str) -> AsyncIterator[None]:
+    """Around one try: counted in vain if what is inside raises, else forgiven. Raises Throttled."""
+    if limits.gateways_exempt and caller.principal is not None and caller.principal.role is Role.GATEWAY:
         yield
         return
     source = _source(caller.source_ip)
-    pair_key, source_key = _key("pair", source, subject), _key("source", source)
-    now = int(caller.now.timestamp() * 1000)
-    await _take(source_key, SOURCE_RULE, now)
-    await _take(pair_key, PAIR_RULE, now)
+    pair_key, source_key = _key(caller, limits.kind, source, subject), _key(caller, limits.kind, source)
+    await _take(caller, limits, source_key, pair_key)
     yield
     await forgive(pair_key)
     await take_back(source_key)
 
 
-async def _take(key: str, rule: ThrottleRule, now: int) -> None:
+async def _take(caller: Caller, limits: Limits, source_key: str, pair_key: str) -> None:
+    now = int(caller.now.timestamp() * 1000)
     if randrange(_CLEAN_UP_EVERY) == 0:  # noqa: S311
-        await forget_old(now - rule.forgotten * 1000)
-    if wait := await take_try(key, rule, now):
-        raise Throttled(-(-wait // 1000))
+        await forget_old(limits.source, now)
+    # Whoever comes too early is told so at the price of a look, and nothing is held against the source for it.
+    if wait := await wait_for([source_key, pair_key], now):
+        raise Throttled(wait)
+    if wait := await take_try(source_key, limits.source, now):
+        raise Throttled(wait)
+    if wait := await take_try(pair_key, limits.pair, now):
+        await take_back(source_key)
+        raise Throttled(wait)
 
 
-def _key(*parts: str) -> str:
-    """A hash, so that what people mistyped, a password in the place of the address say, is not kept."""
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
+def _key(caller: Caller, *parts: str) -> str:
+    """A keyed hash, so that what people mistyped, a password in the place of the address say, is not kept."""
+    key = caller.deployment.keyring.hashing_key(Purpose.AUDIT_HASHING)
+    return key.mac(_DOMAIN, *(part.encode(errors="surrogatepass") for part in parts))
 
 
 def _source(address: str | None) -> str:
@@ -66,6 +96,4 @@ def _source(address: str | None) -> str:
     if address is None:
         return "unknown"
     parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-        parsed = parsed.ipv4_mapped
     return str(parsed if parsed.version == 4 else ipaddress.ip_network((parsed, 64), strict=False))

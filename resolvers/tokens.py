@@ -94,7 +94,7 @@ async def revoke_access_token(caller: Caller, *, token_id: str) -> None:
     require_person(caller.principal)
     async with transaction():
         id_ = row_id(Kind.ACCESS_TOKEN, token_id)
-        token = await locked(tokens_in_reach(caller)).get_or_none(id=id_ or UUID(int=0))
+        token = await locked(tokens_in_reach(caller, Permission.MANAGE_GATEWAYS)).get_or_none(id=id_ or UUID(int=0))
         if token is None:
             raise not_found("token_id")
         if token.revoked_at:
@@ -104,11 +104,11 @@ async def revoke_access_token(caller: Caller, *, token_id: str) -> None:
         await _record(caller, EventType.TOKEN_REVOKED, token, "revoked")
 
 
-def tokens_in_reach(caller: Caller) -> QuerySet[AccessToken]:
-    """One's own personal tokens and, for who manages gateways, the gateways'. Raises Denied."""
+def tokens_in_reach(caller: Caller, permission: Permission) -> QuerySet[AccessToken]:
+    """One's own personal tokens and, for who has this permission, the gateways'. Raises Denied."""
     mine = Q(user_id=require_person(caller.principal).id)
     try:
-        scope = authorize(caller.principal, Permission.MANAGE_GATEWAYS)
+        scope = authorize(caller.principal, permission)
     except Denied:
         return AccessToken.filter(mine)
     gateways = Q(kind=AccessTokenKind.GATEWAY)

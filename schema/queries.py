@@ -156,7 +156,7 @@ class Query:
         page = await reading.read_users(info.context.caller, wanted, page_request(first, after, last, before))
         return connect(page, User.with_account)
 
-    @strawberry.field(description="The viewer's own tokens and, for who manages gateways, theirs; oldest first.")
+    @strawberry.field(description="The viewer's own tokens and, for who may see them, gateways'; oldest first.")
     async def access_tokens(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> Connection[AccessToken]:

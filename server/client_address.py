@@ -1,40 +1,40 @@
 """Where a request comes from: the socket's address, or what configured proxies say of it."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.requests import Request
 
+Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 def client_address(request: Request, trusted_proxies: Networks) -> str | None:
     """The address of who asks. X-Forwarded-For counts only from a trusted proxy, and is read from the right: each
     proxy appends whom it was asked by, and what lies left of the first one that is not trusted anybody can invent."""
-    address = request.client.host if request.client else None
-    if address is None or not _is_in(address, trusted_proxies):
-        return address
+    address = _parsed(request.client.host) if request.client else None
+    if address is None:
+        return None
     hops = [hop.strip() for value in request.headers.getlist("x-forwarded-for") for hop in value.split(",")]
-    return _first_untrusted(reversed(hops), address, trusted_proxies)
+    return str(_first_untrusted(address, reversed(hops), trusted_proxies))
 
 
-def _first_untrusted(hops: Iterable[str], address: str, trusted_proxies: Networks) -> str:
+def _first_untrusted(address: Address, hops: Iterable[str], trusted_proxies: Networks) -> Address:
     for hop in hops:
-        if not _is_address(hop):
+        if not any(address in network for network in trusted_proxies):
             break
-        address = str(ip_address(hop))
-        if not _is_in(address, trusted_proxies):
+        before = _parsed(hop)
+        if before is None:
             break
+        address = before
     return address
 
 
-def _is_in(address: str, networks: Networks) -> bool:
-    return _is_address(address) and any(ip_address(address) in network for network in networks)
-
-
-def _is_address(text: str) -> bool:
+def _parsed(text: str) -> Address | None:
+    """The address in its one spelling: without the zone, which only its own machine knows, and as IPv4 where it is
+    one in the clothes of IPv6, as sockets for both have it."""
     try:
-        ip_address(text)
+        address = ip_address(text.partition("%")[0])
     except ValueError:
-        return False
-    return True
+        return None
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address

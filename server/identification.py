@@ -1,6 +1,7 @@
 """Who sends a request: the bearer token's, or the session cookie's."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -15,11 +16,10 @@ from resolvers.openid import find_openid_principal
 from schema.context import Reply
 from server.client_address import client_address
 from server.logs import log
-from server.settings import Settings
+from server.settings import LOOPBACK, Settings
 
 # A browser sends the cookie by itself, also for a page of somebody else's; this header only a page of ours can add.
 CSRF_HEADER = "x-sealkey-csrf"
-_LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
 
 async def identify(request: Request) -> Caller:
@@ -98,4 +98,7 @@ def _cookie_name(request: Request) -> str:
 
 
 def _on_loopback(request: Request) -> bool:
-    return request.url.hostname in _LOOPBACK
+    """Whether the browser is on this machine, where there may be no TLS. What the request says of its host is not
+    enough: a proxy may have put its own name for this server there, and the public address knows better."""
+    settings: Settings = request.app.state.settings
+    return request.url.hostname in LOOPBACK and urlsplit(settings.issuer).hostname in LOOPBACK

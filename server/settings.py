@@ -6,6 +6,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -13,6 +14,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from auth.bearer import SessionRules
 from auth.openid import ALGORITHMS, OpenIdRules
 from resolvers.caller import PolicyBounds
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine, between whose programs nobody sits."""
 
 
 class SettingsUnusable(Exception):
@@ -60,13 +64,15 @@ class Settings(BaseSettings):
     """An OpenID provider whose tokens sign users in; empty: none."""
     oidc_audience: str = ""
     """The audience that its tokens must name: this server's client id there."""
-    oidc_algorithms: tuple[str, ...] = ("RS256", "ES256")
+    oidc_algorithms: Annotated[tuple[str, ...], Field(min_length=1)] = ("RS256", "ES256")
     oidc_account_claim: str = "sealkey_account"
     """The claim with the account's name; of operators there is none."""
     oidc_role_claim: str = "sealkey_role"
     oidc_api_access_claim: str = "sealkey_api_access"
     oidc_create_users: bool = False
     """Whether users unknown here are made on first sight, where the claims name an account and a role."""
+    oidc_verified_email_only: bool = True
+    """Whether that takes email_verified; false for a provider without it where nobody chooses an address."""
     invitation_days: Annotated[int, Field(ge=1, le=90)] = 7
 
     @property
@@ -100,6 +106,7 @@ class Settings(BaseSettings):
             role_claim=self.oidc_role_claim,
             api_access_claim=self.oidc_api_access_claim,
             create_users=self.oidc_create_users,
+            verified_email_only=self.oidc_verified_email_only,
         )
 
     @property
@@ -156,6 +163,9 @@ def _check_openid(settings: Settings) -> None:
     if settings.oidc_issuer == settings.issuer:
         # An API credential's access token must never manage credentials.
         raise SettingsUnusable("SEALKEY_OIDC_ISSUER and SEALKEY_ISSUER must differ.")
+    if not settings.oidc_issuer.startswith("https:") and urlsplit(settings.oidc_issuer).hostname not in LOOPBACK:
+        # Whoever sat on the way could hand over keys of their own, and sign in as anybody.
+        raise SettingsUnusable("SEALKEY_OIDC_ISSUER must begin with https://, but for a provider on this machine.")
     if unusable := set(settings.oidc_algorithms) - set(ALGORITHMS):
         names = ", ".join(sorted(unusable))
         raise SettingsUnusable(f"SEALKEY_OIDC_ALGORITHMS: {names} can't be used; choose from {', '.join(ALGORITHMS)}.")

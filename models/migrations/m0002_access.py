@@ -22,7 +22,7 @@ _TABLES = [
     """CREATE TABLE throttles (
         key VARCHAR(64) NOT NULL PRIMARY KEY,
         tries INT NOT NULL,
-        last_try BIGINT NOT NULL,
+        since BIGINT NOT NULL,
         closed_until BIGINT NOT NULL
     )""",
 ]
@@ -37,7 +37,7 @@ _INDEXES = [
     "CREATE UNIQUE INDEX access_tokens_token ON access_tokens (token_hash)",
     "CREATE INDEX access_tokens_user ON access_tokens (user_id, id)",
     "CREATE INDEX access_tokens_account ON access_tokens (account_id, id)",
-    "CREATE INDEX throttles_last_try ON throttles (last_try)",
+    "CREATE INDEX throttles_since ON throttles (since)",
     "CREATE UNIQUE INDEX users_oidc ON users (oidc_issuer, oidc_subject) WHERE oidc_subject IS NOT NULL",
 ]
 

@@ -9,8 +9,9 @@ import pytest
 
 from auth.openid import OpenIdProvider, OpenIdRules, OpenIdUnavailable
 from resolvers.errors import ErrorCode
-from resolvers.throttling import PAIR_RULE
+from resolvers.throttling import SIGN_IN
 from schema.errors import TOP_LEVEL_CODES
+from server.settings import Settings
 from tests.docs.markdown import ROOT, page, rows, section
 from tests.support.world import Play
 
@@ -18,9 +19,8 @@ ERRORS = page("docs/errors.md")
 TOP_LEVEL = rows(section(ERRORS, "## In errors"), "code", "status", "meaning and when", "what to do")
 
 VIEWER = {"query": "{ viewer { role } }"}
-LOGIN = {"query": 'mutation { login(input: {apiKey: "guessed", apiSecret: "guessed"}) { scope } }'}
+GUESS = {"query": 'mutation { signIn(input: {email: "a@b.example", password: "guessed"}) { sessionToken } }'}
 NOBODYS = "cred_00000000000000000000000000000000"
-RULES = OpenIdRules("https://id.example", "sealkey", ("ES256",), "account", "role", "api_access", create_users=False)
 # Requests that are answered with an error, as whom.
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("nobody", {"json": VIEWER}),
@@ -28,7 +28,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("member", {"json": {"query": f'{{ identities(filter: {{serviceId: "{NOBODYS}"}}) {{ totalCount }} }}'}}),
     ("member", {"json": {"query": "{ services(first: 101) { totalCount } }"}}),
     ("nobody", {"json": {"query": "query ($id: ID!) { node(id: $id) { id } }"}}),
-    ("guesser", {"json": LOGIN}),
+    ("guesser", {"json": GUESS}),
     ("broken", {"json": VIEWER}),
     ("of_the_provider", {"json": VIEWER}),
     ("nobody", {"json": {"query": "{"}}),
@@ -74,7 +74,7 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
             if who == "guesser":
                 guess_in_vain(play)
             if who == "of_the_provider":
-                patched.setattr(play.server.app.state, "openid", OpenIdProvider(RULES, does_not_answer))
+                patched.setattr(play.server.app.state, "openid", OpenIdProvider(rules(), does_not_answer))
             code, status = answer(play, who, request, "application/graphql-response+json")
             same_code, older = answer(play, who, request, "application/json")
         assert same_code == code
@@ -83,8 +83,14 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
 
 
 def guess_in_vain(play: Play) -> None:
-    for _ in range(PAIR_RULE.free):
-        play.nobody.execute(LOGIN["query"])
+    for _ in range(SIGN_IN.pair.free):
+        play.nobody.execute(GUESS["query"])
+
+
+def rules() -> OpenIdRules:
+    found = Settings(oidc_issuer="https://id.example", oidc_audience="sealkey").openid_rules
+    assert found
+    return found
 
 
 async def does_not_answer(url: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from pydantic import SecretStr
@@ -65,17 +65,11 @@ class Stage:
         self._until_cleared.close()
         self._shared = None
 
-    @contextmanager
-    def _playing(self, settings: dict[str, Any]) -> Iterator[Play]:
+    def _playing(self, settings: dict[str, Any]) -> AbstractContextManager[Play]:
         name = next(self._names)
-        data_dir = self._directory / name
-        shutil.copytree(self._template.data_dir, data_dir)
-        url = self._databases.create_database(name, self._template.database)
         # Clocks are moved far: only tests of idle sessions want them to end by that.
         lasting = {"session_idle_minutes": 43_200, **settings}
-        with running_server(url, data_dir, FakeClock(), **lasting) as server:
-            yield Play(server, World.load(data_dir / "world.json"))
-        self._databases.drop_database(name)
+        return playing(self._databases, name, self._template, self._directory / name, **lasting)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +92,42 @@ def play(stage: Stage) -> Iterator[Play]:
 def shared_play(stage: Stage) -> Play:
     """As `play`, but shared: for tests that leave everything as it was."""
     return stage.shared()
+
+
+class StartPlay(Protocol):
+    def __call__(self, clock: FakeClock | None = None, **settings: Any) -> Play: ...
+
+
+@pytest.fixture
+def start_play(
+    databases: Databases, names: Iterator[str], world_template: Template, tmp_path: Path
+) -> Iterator[StartPlay]:
+    """Starts servers with settings of their own, each with a copy of the world."""
+    with ExitStack() as running:
+
+        def start(clock: FakeClock | None = None, **settings: Any) -> Play:
+            name = next(names)
+            play = playing(databases, name, world_template, tmp_path / name, clock, **settings)
+            return running.enter_context(play)
+
+        yield start
+
+
+@contextmanager
+def playing(
+    databases: Databases,
+    name: str,
+    template: Template,
+    data_dir: Path,
+    clock: FakeClock | None = None,
+    **settings: Any,
+) -> Iterator[Play]:
+    """A running server with a copy of the world, for tests that share one."""
+    shutil.copytree(template.data_dir, data_dir)
+    url = databases.create_database(name, template.database)
+    with running_server(url, data_dir, clock or FakeClock(), **settings) as server:
+        yield Play(server, World.load(data_dir / "world.json"))
+    databases.drop_database(name)
 
 
 async def _make_operator(url: str, data_dir: Path) -> None:

@@ -128,3 +128,8 @@ class Rows:
             return [[tuple(row) for row in await connection.fetch(statement)] for statement in statements]
         finally:
             await connection.close()
+
+
+def rows(database_url: str, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query that means the same on both engines."""
+    return Rows(database_url).execute(query)

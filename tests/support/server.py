@@ -1,13 +1,14 @@
 """A real server in this process: real sockets, real HTTP, real database; only the clock is the test's."""
 
 import asyncio
+import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 import uvicorn
@@ -20,6 +21,8 @@ from server.settings import Settings
 
 Result = TypeVar("Result")
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+# Made once: httpx would read the machine's certificates for each request, which takes longer than the request.
+_TLS = ssl.create_default_context()
 
 
 class FakeClock:
@@ -42,21 +45,29 @@ class FakeClock:
 class Client:
     """Somebody who sends GraphQL documents over HTTP, with a session token or without."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, more_headers: Mapping[str, str] | None = None) -> None:
         self.url = url
         self.token = token
+        self.more_headers = dict(more_headers or {})
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return {**({"Authorization": f"Bearer {self.token}"} if self.token else {}), **self.more_headers}
+
+    def sending(self, **headers: str) -> Self:
+        """The same client with further headers: X_Forwarded_For is X-Forwarded-For."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return type(self)(self.url, self.token, {**self.more_headers, **named})
 
     def execute(self, document: str, /, **variables: Any) -> dict[str, Any]:
         """The whole answer, errors and all."""
-        body = {"query": document, "variables": variables}
-        # There is no TLS to verify here, and reading the trusted certificates takes longer than most answers.
-        response = httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=False)
-        answer: dict[str, Any] = response.json()
+        answer: dict[str, Any] = self.post(document, variables).json()
         return answer
+
+    def post(self, document: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The answer as it came over the wire."""
+        body = {"query": document, "variables": dict(variables or {})}
+        return httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
 
     def data(self, document: str, /, **variables: Any) -> Any:
         """The data of an answer that has no errors; of one root field, that field's."""
@@ -97,6 +108,8 @@ class Client:
 
 
 _INPUT_TYPES = {
+    **dict.fromkeys(["suspendAccount", "reinstateAccount"], "AccountInput"),
+    **dict.fromkeys(["grantApiAccess", "removeApiAccess", "deactivateUser", "reactivateUser"], "UserInput"),
     **dict.fromkeys(["rejectIdentity", "suspendIdentity", "reinstateIdentity"], "IdentityInput"),
     **dict.fromkeys(["suspendService", "resumeService", "cancelService"], "ServiceInput"),
     **dict.fromkeys(["linkIdentityToService", "unlinkIdentityFromService"], "LinkIdentityInput"),
