@@ -50,6 +50,7 @@ class EventType(StrEnum):
     SERVICE_IDENTITY_LINKED = "service.identity_linked"
     SERVICE_IDENTITY_UNLINKED = "service.identity_unlinked"
     CREDENTIAL_GENERATED = "credential.generated"
+    CREDENTIAL_DELIVERED_AGAIN = "credential.delivered_again"
     CREDENTIAL_ROTATED = "credential.rotated"
     CREDENTIAL_NETWORKS_SET = "credential.networks_set"
     CREDENTIAL_REASSOCIATED = "credential.reassociated"
@@ -76,7 +77,7 @@ async def record(
     Call it last: it takes the chain's lock, and others of the account wait for it until the transaction ends. The
     summary is for people and holds no secret. The actor is who is signed in, unless another is named.
     """
-    chain = await locked(AuditChain.filter(id=account_id or DEPLOYMENT_CHAIN)).get()
+    chain = await lock_chain(account_id)
     key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
     event = AuditEvent(
         id=new_id(caller.now),
@@ -93,6 +94,12 @@ async def record(
     event.hash = event_hash(key, event, chain.hash)
     await event.save(force_create=True)
     await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
+
+
+async def lock_chain(account_id: UUID | None) -> AuditChain:
+    """Holds an account's chain (None: the deployment's) until the transaction ends: nothing else that is recorded
+    there happens meanwhile. Lock it last, as `record` does."""
+    return await locked(AuditChain.filter(id=account_id or DEPLOYMENT_CHAIN)).get()
 
 
 async def start_chain(account_id: UUID) -> None:

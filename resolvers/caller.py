@@ -8,6 +8,7 @@ from auth.crypto.keyring import Keyring
 from auth.principal import Principal
 from models.instants import Clock
 from resolvers.usage import UsageCounter
+from resolvers.webhook_targets import Networks
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Deployment:
     session_rules: SessionRules
     invitation_lifetime: timedelta
     policy_bounds: PolicyBounds
+    webhook_allowed_networks: Networks = ()
     usage: UsageCounter = field(default_factory=UsageCounter)
 
 

@@ -96,6 +96,8 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
         credential = await _authenticate(caller.deployment.keyring, api_key, api_secret)
         refusal = _login_refusal(credential, caller)
         if credential is None or refusal:
+            if credential is not None:
+                caller.deployment.usage.count(credential, caller.now, allowed=False)
             await _record_denied(caller, api_key)
             raise Refused(refusal or _INVALID)
     blockers = credential.blockers(caller.now)

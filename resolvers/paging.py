@@ -134,7 +134,7 @@ def _compare(column: str, comparison: str, value: Any) -> Q:
 
 def _encode(order: Order, row: Model) -> str:
     value = None if order.column == "id" else getattr(row, order.column)
-    return urlsafe_b64encode(orjson.dumps([order.column, value, row.pk])).rstrip(b"=").decode()
+    return urlsafe_b64encode(orjson.dumps([order.column, value, str(row.pk)])).rstrip(b"=").decode()
 
 
 def _decode(order: Order, cursor: str) -> _Mark:

@@ -3,8 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from pydantic import SecretStr
@@ -31,7 +33,11 @@ class Template:
 def world_template(
     databases: Databases, names: Iterator[str], migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Template:
-    name, data_dir = next(names), tmp_path_factory.mktemp("world")
+    return make_template(databases, next(names), migrated_template, tmp_path_factory.mktemp("world"))
+
+
+def make_template(databases: Databases, name: str, migrated_template: str, data_dir: Path) -> Template:
+    """A world, made through the API."""
     url = databases.create_database(name, migrated_template)
     asyncio.run(_make_operator(url, data_dir))
     with running_server(url, data_dir, FakeClock()) as server:
@@ -42,10 +48,42 @@ def world_template(
 @pytest.fixture
 def play(databases: Databases, names: Iterator[str], world_template: Template, tmp_path: Path) -> Iterator[Play]:
     """A running server, and clients for everybody in its world."""
-    name, data_dir = next(names), tmp_path / "data"
-    shutil.copytree(world_template.data_dir, data_dir)
-    url = databases.create_database(name, world_template.database)
-    with running_server(url, data_dir, FakeClock()) as server:
+    with playing(databases, next(names), world_template, tmp_path / "data") as play:
+        yield play
+
+
+class StartPlay(Protocol):
+    def __call__(self, clock: FakeClock | None = None, **settings: Any) -> Play: ...
+
+
+@pytest.fixture
+def start_play(
+    databases: Databases, names: Iterator[str], world_template: Template, tmp_path: Path
+) -> Iterator[StartPlay]:
+    """Starts servers with settings of their own, each with a copy of the world."""
+    with ExitStack() as running:
+
+        def start(clock: FakeClock | None = None, **settings: Any) -> Play:
+            name = next(names)
+            play = playing(databases, name, world_template, tmp_path / name, clock, **settings)
+            return running.enter_context(play)
+
+        yield start
+
+
+@contextmanager
+def playing(
+    databases: Databases,
+    name: str,
+    template: Template,
+    data_dir: Path,
+    clock: FakeClock | None = None,
+    **settings: Any,
+) -> Iterator[Play]:
+    """A running server with a copy of the world, for tests that share one."""
+    shutil.copytree(template.data_dir, data_dir)
+    url = databases.create_database(name, template.database)
+    with running_server(url, data_dir, clock or FakeClock(), **settings) as server:
         yield Play(server, World.load(data_dir / "world.json"))
     databases.drop_database(name)
 

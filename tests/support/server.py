@@ -1,21 +1,26 @@
 """A real server in this process: real sockets, real HTTP, real database; only the clock is the test's."""
 
+import asyncio
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import uvicorn
 from pydantic import SecretStr
 
 from server.app import create_app
+from server.housekeeping import Housekeeping
 from server.settings import Settings
 
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+# Made once: httpx would read the machine's certificates for each request, which takes longer than the request.
+_TLS = ssl.create_default_context()
 
 
 class FakeClock:
@@ -34,20 +39,29 @@ class FakeClock:
 class Client:
     """Somebody who sends GraphQL documents over HTTP, with a session token or without."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str | None = None, more_headers: Mapping[str, str] | None = None) -> None:
         self.url = url
         self.token = token
+        self.more_headers = dict(more_headers or {})
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return {**({"Authorization": f"Bearer {self.token}"} if self.token else {}), **self.more_headers}
+
+    def sending(self, **headers: str) -> Self:
+        """The same client with further headers: X_Forwarded_For is X-Forwarded-For."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return type(self)(self.url, self.token, {**self.more_headers, **named})
 
     def execute(self, document: str, /, **variables: Any) -> dict[str, Any]:
         """The whole answer, errors and all."""
-        body = {"query": document, "variables": variables}
-        response = httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60)
-        answer: dict[str, Any] = response.json()
+        answer: dict[str, Any] = self.post(document, variables).json()
         return answer
+
+    def post(self, document: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The answer as it came over the wire."""
+        body = {"query": document, "variables": dict(variables or {})}
+        return httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
 
     def data(self, document: str, /, **variables: Any) -> Any:
         """The data of an answer that has no errors; of one root field, that field's."""
@@ -88,6 +102,8 @@ class Client:
 
 
 _INPUT_TYPES = {
+    **dict.fromkeys(["suspendAccount", "reinstateAccount"], "AccountInput"),
+    **dict.fromkeys(["grantApiAccess", "removeApiAccess", "deactivateUser", "reactivateUser"], "UserInput"),
     **dict.fromkeys(["rejectIdentity", "suspendIdentity", "reinstateIdentity"], "IdentityInput"),
     **dict.fromkeys(["suspendService", "resumeService", "cancelService"], "ServiceInput"),
     **dict.fromkeys(["linkIdentityToService", "unlinkIdentityFromService"], "LinkIdentityInput"),
@@ -100,6 +116,8 @@ class RunningServer:
     clock: FakeClock
     database_url: str
     data_dir: Path
+    keep_house: Callable[[], None] = lambda: None
+    """Does what the server does beside the requests, until by its clock there is nothing left to do."""
 
     def client(self, token: str | None = None) -> Client:
         return Client(self.url, token)
@@ -116,17 +134,31 @@ def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settin
     assert server.ready.wait(30), "the server did not start"
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield RunningServer(f"http://127.0.0.1:{port}", clock, database_url, data_dir)
+
+        def keep_house() -> None:
+            asyncio.run_coroutine_threadsafe(_keep_house(app.state.housekeeping), server.loop).result(60)
+
+        yield RunningServer(f"http://127.0.0.1:{port}", clock, database_url, data_dir, keep_house)
     finally:
         server.should_exit = True
         thread.join(30)
 
 
+async def _keep_house(house: Housekeeping) -> None:
+    await house.clean_up()
+    await house.flush()
+    while await house.sender.start_due() or house.sender.is_busy:
+        await house.sender.finish()
+
+
 class _Server(uvicorn.Server):
+    loop: asyncio.AbstractEventLoop
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
         self.ready.set()
