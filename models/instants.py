@@ -28,6 +28,12 @@ def system_clock() -> datetime:
     return to_millisecond(datetime.now(UTC))
 
 
+def write_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC; the milliseconds only where there are any."""
+    utc = instant.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z")
+
+
 def or_none(instant: datetime) -> datetime | None:
     """None for the two stand-ins, the instant itself otherwise."""
     return None if instant in (NEVER, LONG_AGO) else instant

@@ -30,7 +30,7 @@ class WebhookEndpoint(Model):
 
 
 class WebhookDelivery(Model):
-    """One message to one endpoint, until it is delivered or given up."""
+    """One message to one endpoint, there until it is delivered or given up: what became of it is in the audit log."""
 
     id = fields.UUIDField(primary_key=True)
     endpoint: fields.ForeignKeyRelation[WebhookEndpoint] = fields.ForeignKeyField(
@@ -42,7 +42,6 @@ class WebhookDelivery(Model):
     created_at = fields.DatetimeField()
     attempts = fields.IntField(default=0)
     next_attempt_at = fields.DatetimeField()
-    done_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "webhook_deliveries"

@@ -15,7 +15,7 @@ from resolvers.caller import Caller
 from resolvers.check_credential import Verdict, authenticate, find_known, is_usable, judge
 from resolvers.check_memory import Known
 from resolvers.errors import ErrorCode, refuse
-from resolvers.throttling import throttled
+from resolvers.throttling import LOGIN, throttled
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ async def introspect(caller: Caller, token: Secret) -> Introspection | None:
 async def revoke_access_token(caller: Caller, *, api_key: str, api_secret: Secret, token: Secret) -> None:
     """RFC 7009: a client ends a token of its own; any other, or a text that is no token, is let be. Raises Throttled,
     and Refused (INVALID_CREDENTIALS)."""
-    async with throttled(caller, api_key):
+    async with throttled(caller, LOGIN, api_key):
         found = await authenticate(caller.deployment, api_key, api_secret)
         if found is None:
             raise refuse(ErrorCode.INVALID_CREDENTIALS, "The API key or the API secret is not right.")

@@ -1,5 +1,7 @@
 """Accounts: the provider's customers."""
 
+from copy import copy
+
 from auth.permissions import Permission
 from auth.policy import Scope, authorize
 from models.account import Account, AccountStatus
@@ -11,6 +13,7 @@ from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import load, lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_text, refuse_if_any
+from resolvers.webhook_events import announce_blocked
 
 
 async def create_account(caller: Caller, *, name: str) -> Account:
@@ -58,8 +61,10 @@ async def _set_status(caller: Caller, account_id: str, status: AccountStatus, ev
         account = await lock(Account, scope, account_id, "account_id")
         if account.status is status:
             raise refuse(ErrorCode.CONFLICT, f"This account is {status} already.", "account_id")
+        before = copy(account)
         account.status = status
         await account.save(update_fields=["status"])
+        await announce_blocked(caller, account.id, account=before)
         await record(
             caller,
             event_type,

@@ -52,6 +52,7 @@ class EventType(StrEnum):
     SERVICE_IDENTITY_UNLINKED = "service.identity_unlinked"
     CREDENTIAL_GENERATED = "credential.generated"
     CREDENTIAL_RETIRED = "credential.retired"
+    CREDENTIAL_DELIVERED_AGAIN = "credential.delivered_again"
     CREDENTIAL_ROTATED = "credential.rotated"
     CREDENTIAL_NETWORKS_SET = "credential.networks_set"
     CREDENTIAL_REASSOCIATED = "credential.reassociated"
@@ -101,7 +102,7 @@ async def record(
     Call it last: it takes the chain's lock, and others of the account wait for it until the transaction ends. The
     summary is for people and holds no secret. The actor is who is signed in, unless another is named.
     """
-    chain = await locked(AuditChain.filter(id=account_id or DEPLOYMENT_CHAIN)).get()
+    chain = await lock_chain(account_id)
     key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
     event = AuditEvent(
         id=new_id(caller.now),
@@ -120,6 +121,12 @@ async def record(
     await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
     if event_type in _CHANGES_CHECKS and event.subject_id:
         await count_up(event.subject_id)
+
+
+async def lock_chain(account_id: UUID | None) -> AuditChain:
+    """Holds an account's chain (None: the deployment's) until the transaction ends: nothing else that is recorded
+    there happens meanwhile. Lock it last, as `record` does."""
+    return await locked(AuditChain.filter(id=account_id or DEPLOYMENT_CHAIN)).get()
 
 
 async def start_chain(account_id: UUID) -> None:

@@ -9,6 +9,7 @@ from auth.principal import Principal
 from models.instants import Clock
 from resolvers.check_memory import CheckMemory
 from resolvers.usage import UsageCounter
+from resolvers.webhook_targets import Networks
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Deployment:
     session_rules: SessionRules
     invitation_lifetime: timedelta
     policy_bounds: PolicyBounds
+    webhook_allowed_networks: Networks = ()
     usage: UsageCounter = field(default_factory=UsageCounter)
     memory: CheckMemory = field(default_factory=CheckMemory)
 

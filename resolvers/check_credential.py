@@ -97,6 +97,8 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
         blockers = list(_blockers(found, caller.now)) if found else []
         refusal = _login_refusal(found, blockers, caller.source_ip) if found else _INVALID
         if found is None or refusal:
+            if found is not None:
+                caller.deployment.usage.count(found.credential.id, caller.now, allowed=False)
             await _record_denied(caller, api_key)
             raise Refused(refusal or _INVALID)
     caller.deployment.usage.count(found.credential.id, caller.now, allowed=True)

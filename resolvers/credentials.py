@@ -11,13 +11,14 @@ from models.database import locked, transaction
 from models.identity import Identity
 from models.ids import Kind
 from models.service import Service
+from models.user import User
 from resolvers.associations import check_identity, check_link, check_service
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.networks import checked_networks
 from resolvers.reach import load, lock
-from resolvers.webhooks import WebhookEventType, announce
+from resolvers.webhook_events import WebhookEventType, announce
 
 
 async def reassociate_credential(
@@ -44,7 +45,7 @@ async def reassociate_credential(
             check_identity(identity, caller.now, "identity_id")
         if (service.id, identity.id) == (credential.service_id, credential.identity_id):
             raise refuse(ErrorCode.CONFLICT, "The credential has this service and identity already.")
-        await check_link(service, identity, "identity_id")
+        await check_link(service, identity, "service_id" if identity_id is None else "identity_id")
         credential.service, credential.identity = service, identity
         await credential.save(update_fields=["service_id", "identity_id"])
         await announce(caller, WebhookEventType.CREDENTIAL_REASSOCIATED, credential)
@@ -64,11 +65,12 @@ async def revoke_credential(
     of and those made in its place. Raises Refused (NOT_FOUND, ALREADY_REVOKED)."""
     scope = authorize(caller.principal, Permission.MANAGE_ALL_CREDENTIALS, Permission.MANAGE_OWN_CREDENTIALS)
     async with transaction():
-        credential = await lock(Credential, scope, credential_id, "credential_id")
-        relatives = await _living_relatives(credential) if lineage else []
-        if credential.revoked_at and not relatives:
+        hold = _lock_lineage if lineage else _lock_one
+        credential, *relatives = await hold(scope, credential_id)
+        living = [each for each in (credential, *relatives) if each.revoked_at is None]
+        if not living:
             raise refuse(ErrorCode.ALREADY_REVOKED, "This credential was revoked before.", "credential_id")
-        for each in [*([] if credential.revoked_at else [credential]), *relatives]:
+        for each in living:
             each.revoked_at, each.revocation_reason = caller.now, reason
             await each.save(update_fields=["revoked_at", "revocation_reason"])
             await announce(caller, WebhookEventType.CREDENTIAL_REVOKED, each)
@@ -93,17 +95,28 @@ async def set_allowed_networks(caller: Caller, *, credential_id: str, networks: 
     return credential
 
 
-async def _living_relatives(credential: Credential) -> list[Credential]:
-    """Predecessors and successors of a credential that are not revoked, held."""
-    ids, found = {credential.id}, {credential.id}
+async def _lock_one(scope: Scope, credential_id: str) -> list[Credential]:
+    return [await lock(Credential, scope, credential_id, "credential_id")]
+
+
+async def _lock_lineage(scope: Scope, credential_id: str) -> list[Credential]:
+    """A credential and then its predecessors and successors, held.
+
+    The owner is held first, as by who rotates, so that no successor is made meanwhile that would be left out. Then
+    all are held in one order, so that two who revoke a lineage wait for each other and not in a circle.
+    """
+    named = await load(Credential, scope, credential_id, "credential_id")
+    await locked(User.filter(id=named.owner_id)).get()
+    ids, found = {named.id}, {named.id}
     while found:
         beside = await Credential.filter(Q(predecessor_id__in=found) | Q(id__in=found))
         found = {id_ for row in beside for id_ in (row.id, row.predecessor_id) if id_ is not None} - ids
         ids |= found
-    living = Credential.filter(id__in=ids - {credential.id}, revoked_at__isnull=True).order_by("id")
+    lineage = Credential.filter(id__in=ids).order_by("id")
     # Held first, then read with what belongs to them: an outer join can't be held.
-    held = await locked(living)
-    return await Credential.filter(id__in=[row.id for row in held]).select_related(*WITH_PARTIES).order_by("id")
+    await locked(lineage)
+    rows = await lineage.select_related(*WITH_PARTIES)
+    return sorted(rows, key=lambda row: row.id != named.id)
 
 
 async def reveal_api_key(caller: Caller, *, credential_id: str) -> str:

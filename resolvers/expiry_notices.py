@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from models.credential import WITH_PARTIES, Credential
 from models.database import transaction
 from models.ids import Kind, global_id
+from models.instants import write_instant
 from models.service import Service
 from models.webhook import ExpiryNotice, WebhookEndpoint
 from resolvers.caller import Caller
 from resolvers.errors import Refused
 from resolvers.unique import taken_if_violated
-from resolvers.webhooks import WebhookEventType, describe, enqueue, subscribed
+from resolvers.webhook_events import WebhookEventType, describe, enqueue, subscribed
 
 DAYS_BEFORE = (1, 7, 30)
+
+Notice = tuple[str, int, datetime]
 
 
 async def announce_ends(caller: Caller) -> None:
@@ -22,53 +26,58 @@ async def announce_ends(caller: Caller) -> None:
     days. What comes within several at once is told of once, for the nearest."""
     account_ids = await WebhookEndpoint.filter(removed_at__isnull=True).distinct().values_list("account_id", flat=True)
     horizon = caller.now + timedelta(days=max(DAYS_BEFORE))
+    told = {(row.subject_id, row.days, row.expires_at) async for row in ExpiryNotice.filter(expires_at__gt=caller.now)}
     for account_id in account_ids:
-        await _announce_credentials(caller, UUID(str(account_id)), horizon)
-        await _announce_services(caller, UUID(str(account_id)), horizon)
+        await _announce_credentials(caller, UUID(str(account_id)), horizon, told)
+        await _announce_services(caller, UUID(str(account_id)), horizon, told)
 
 
-async def _announce_credentials(caller: Caller, account_id: UUID, horizon: datetime) -> None:
-    if not await subscribed(account_id, WebhookEventType.CREDENTIAL_EXPIRING):
+async def forget_notices(now: datetime) -> None:
+    """Removes the memory of ends that have come."""
+    await ExpiryNotice.filter(expires_at__lte=now).delete()
+
+
+async def _announce_credentials(caller: Caller, account_id: UUID, horizon: datetime, told: set[Notice]) -> None:
+    event_type = WebhookEventType.CREDENTIAL_EXPIRING
+    if not await subscribed(account_id, event_type):
         return
     ending = Credential.filter(
         account_id=account_id, revoked_at__isnull=True, expires_at__gt=caller.now, expires_at__lte=horizon
     )
     async for credential in ending.select_related(*WITH_PARTIES):
-        subject_id = global_id(Kind.CREDENTIAL, credential.id)
-        data = describe(credential, caller)
-        event_type = WebhookEventType.CREDENTIAL_EXPIRING
-        await _announce(caller, account_id, event_type, subject_id, credential.expires_at, data)
+        notice = _notice(caller, global_id(Kind.CREDENTIAL, credential.id), credential.expires_at)
+        if notice not in told:
+            await _announce(caller, account_id, event_type, notice, describe(credential, caller))
 
 
-async def _announce_services(caller: Caller, account_id: UUID, horizon: datetime) -> None:
-    if not await subscribed(account_id, WebhookEventType.SERVICE_ENDING):
+async def _announce_services(caller: Caller, account_id: UUID, horizon: datetime, told: set[Notice]) -> None:
+    event_type = WebhookEventType.SERVICE_ENDING
+    if not await subscribed(account_id, event_type):
         return
     ending = Service.filter(
         account_id=account_id, cancelled_at__isnull=True, expires_at__gt=caller.now, expires_at__lte=horizon
     )
     async for service in ending:
-        subject_id = global_id(Kind.SERVICE, service.id)
-        data = {"serviceId": subject_id, "name": service.name, "code": service.code}
-        event_type = WebhookEventType.SERVICE_ENDING
-        await _announce(caller, account_id, event_type, subject_id, service.expires_at, data)
+        notice = _notice(caller, global_id(Kind.SERVICE, service.id), service.expires_at)
+        if notice not in told:
+            data = {"serviceId": notice[0], "name": service.name, "code": service.code}
+            await _announce(caller, account_id, event_type, notice, data)
+
+
+def _notice(caller: Caller, subject_id: str, expires_at: datetime) -> Notice:
+    days = next(days for days in DAYS_BEFORE if expires_at <= caller.now + timedelta(days=days))
+    return subject_id, days, expires_at
 
 
 async def _announce(
-    caller: Caller,
-    account_id: UUID,
-    event_type: WebhookEventType,
-    subject_id: str,
-    expires_at: datetime,
-    data: Mapping[str, object],
+    caller: Caller, account_id: UUID, event_type: WebhookEventType, notice: Notice, data: Mapping[str, Any]
 ) -> None:
-    days = next(days for days in DAYS_BEFORE if expires_at <= caller.now + timedelta(days=days))
-    if await ExpiryNotice.exists(subject_id=subject_id, days=days, expires_at=expires_at):
-        return
+    subject_id, days, expires_at = notice
     try:
         with taken_if_violated("expiry_notices_pkey", "days", "told"):
             async with transaction():
                 await ExpiryNotice.create(subject_id=subject_id, days=days, expires_at=expires_at)
-                told = {**data, "expiresAt": expires_at.isoformat(), "days": days}
+                told = {**data, "expiresAt": write_instant(expires_at), "days": days}
                 await enqueue(caller, await subscribed(account_id, event_type), event_type, told)
     except Refused:
         return  # Another process was a moment faster.

@@ -24,16 +24,16 @@ from resolvers.new_credential import (
     NAME_TAKEN,
     Generated,
     check_name,
-    lock_owner,
+    deliver_again,
+    lock_parties,
     make_credential,
     packed,
     request_bytes,
-    unpacked,
 )
 from resolvers.reach import load
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_credential_name, refuse_if_any
-from resolvers.webhooks import WebhookEventType, announce
+from resolvers.webhook_events import WebhookEventType, announce
 
 
 async def generate_credential(
@@ -60,13 +60,12 @@ async def generate_credential(
     async def make() -> Generated:
         refuse_if_any(check_credential_name(name))
         networks = checked_networks(allowed_networks, "allowed_networks")
-        account = await Account.get(id=scope.account_id)
-        recipient = accept_delivery(delivery, account)
-        end = expires_at(expiry, account, caller.now)
         with taken_if_violated("credentials_living_name", "name", NAME_TAKEN):
             async with transaction():
                 await claim(caller, retry)
-                owner = await lock_owner(scope)
+                account, owner = await lock_parties(scope)
+                recipient = accept_delivery(delivery, account)
+                end = expires_at(expiry, account, caller.now)
                 service = await load(Service, scope, service_id, "service_id")
                 identity = await load(Identity, scope, identity_id, "identity_id")
                 await check_associations(service, identity, caller.now)
@@ -98,7 +97,7 @@ async def generate_credential(
                 )
         return generated
 
-    return await idempotently(caller, retry, make, unpacked)
+    return await idempotently(caller, retry, make, deliver_again)
 
 
 async def _check_limit(caller: Caller, account: Account, owner: User) -> None:

@@ -46,14 +46,14 @@ async def idempotently(
     caller: Caller,
     retry: Retry | None,
     make: Callable[[], Awaitable[Answer]],
-    again: Callable[[bytes], Awaitable[Answer]],
+    again: Callable[[Caller, bytes], Awaitable[Answer]],
 ) -> Answer:
     """What `make` answers, or, to a retry, what `again` makes of the answer kept. `make` calls `claim` and `keep` in
     its transaction. Raises Refused (CONFLICT: the same key with other input)."""
     if retry is None:
         return await make()
     if kept := await _kept(caller, retry):
-        return await again(kept)
+        return await again(caller, kept)
     try:
         with taken_if_violated("idempotent_answers_pkey", "idempotency_key", "claimed"):
             return await make()
@@ -62,7 +62,7 @@ async def idempotently(
         kept = await _kept(caller, retry)
         if kept is None:
             raise refused from None
-        return await again(kept)
+        return await again(caller, kept)
 
 
 async def claim(caller: Caller, retry: Retry | None) -> None:

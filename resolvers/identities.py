@@ -1,6 +1,7 @@
 """Submitting and vetting identities."""
 
 from collections.abc import Collection
+from copy import copy
 from datetime import datetime
 
 from auth.permissions import Permission
@@ -15,7 +16,7 @@ from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import lock
 from resolvers.validation import check_text, refuse_if_any
-from resolvers.webhooks import announce_blocked
+from resolvers.webhook_events import announce_blocked
 
 
 async def submit_identity(caller: Caller, *, account_id: str | None, name: str, kind: IdentityKind) -> Identity:
@@ -107,10 +108,11 @@ async def _decide(
         status = identity.status(caller.now)
         if status not in fro:
             raise refuse(ErrorCode.CONFLICT, f"An identity that is {status} can't be {done}.", "identity_id")
+        before = copy(identity)
         identity.decision = to
         identity.valid_until = valid_until or identity.valid_until
         await identity.save(update_fields=["decision", "valid_until"])
-        await announce_blocked(caller, identity.account_id, identity_id=identity.id)
+        await announce_blocked(caller, identity.account_id, identity=before)
         await _record(caller, event_type, identity, done, reason)
     return identity
 

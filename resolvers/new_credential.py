@@ -7,15 +7,19 @@ from uuid import UUID
 
 import orjson
 
+from auth.bearer import is_active
 from auth.crypto.credential_format import generate_api_key, generate_api_secret
 from auth.crypto.keyring import Purpose
 from auth.crypto.public_keys import RecipientKey
 from auth.crypto.secret_hash import hash_secret
-from auth.policy import ApiAccessRemoved, Scope
+from auth.policy import Scope, Unauthenticated, authorize
+from auth.principal import Principal
+from models.account import Account
 from models.credential import WITH_PARTIES, Credential
-from models.database import locked
-from models.ids import new_id
+from models.database import locked, transaction
+from models.ids import Kind, new_id
 from models.user import User
+from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.delivery import Delivery, DeliveryRequest, deliver, pack, unpack
 from resolvers.errors import ErrorCode, refuse
@@ -33,13 +37,16 @@ class Generated:
     predecessor: Credential | None = None
 
 
-async def lock_owner(scope: Scope) -> User:
-    """The owner's row, held until the transaction ends: of two requests for the last free place, one waits. API
-    access removed since the request came in counts."""
+async def lock_parties(scope: Scope) -> tuple[Account, User]:
+    """The account and the owner, held until the transaction ends: of two requests for the last free place, one waits.
+    What was changed since the request came in counts: the policy, a suspension, the owner's role and access."""
+    account = await locked(Account.filter(id=scope.account_id)).get()
     owner = await locked(User.filter(id=scope.owner_id)).get()
-    if not owner.api_access:
-        raise ApiAccessRemoved
-    return owner
+    owner.account = account
+    if not is_active(owner):
+        raise Unauthenticated
+    authorize(Principal.of_user(owner), scope.permission)
+    return account, owner
 
 
 async def check_name(account_id: UUID, name: str) -> None:
@@ -87,9 +94,18 @@ def packed(generated: Generated) -> bytes:
     return orjson.dumps([str(generated.credential.id), predecessor_id, pack(generated.delivery)])
 
 
-async def unpacked(answer: bytes) -> Generated:
-    """What was kept: the same secret, and the credentials as they are now."""
+async def deliver_again(caller: Caller, answer: bytes) -> Generated:
+    """What was kept: the same secret, and the credentials as they are now. That it is handed over again is recorded,
+    as each time is."""
     credential_id, predecessor_id, delivery = orjson.loads(answer)
     credential = await Credential.get(id=credential_id).select_related(*WITH_PARTIES)
     predecessor = await Credential.get_or_none(id=predecessor_id).select_related(*WITH_PARTIES)
+    async with transaction():
+        await record(
+            caller,
+            EventType.CREDENTIAL_DELIVERED_AGAIN,
+            f"The secret of credential {credential.name} was delivered again, to a retry",
+            account_id=credential.account_id,
+            subject=(Kind.CREDENTIAL, credential.id),
+        )
     return Generated(credential, unpack(delivery), predecessor)

@@ -253,7 +253,8 @@ async def read_node(caller: Caller, global_id: str) -> Model | None:
         scope = _account_scope(caller) if kind is Kind.ACCOUNT else authorize(caller.principal, _READ[kind])
     except Denied:
         return None
-    return await find(_MODELS[kind], scope, global_id)  # type: ignore[type-var]
+    row = await find(_MODELS[kind], scope, global_id)  # type: ignore[type-var]
+    return None if isinstance(row, WebhookEndpoint) and row.removed_at else row
 
 
 async def _access_token(caller: Caller, id_: UUID) -> AccessToken | None:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from auth.crypto.secret import Secret
 from auth.permissions import Permission
 from auth.policy import authorize
-from models.account import Account
 from models.credential import Credential
 from models.database import transaction
 from models.ids import Kind
@@ -17,9 +16,9 @@ from resolvers.delivery import DeliveryRequest, accept_delivery
 from resolvers.errors import ErrorCode, refuse
 from resolvers.expiry import Expiry, expires_at
 from resolvers.idempotency import claim, idempotently, keep, retry_of
-from resolvers.new_credential import Generated, lock_owner, make_credential, packed, request_bytes, unpacked
+from resolvers.new_credential import Generated, deliver_again, lock_parties, make_credential, packed, request_bytes
 from resolvers.reach import lock
-from resolvers.webhooks import WebhookEventType, announce
+from resolvers.webhook_events import WebhookEventType, announce
 
 LONGEST_GRACE_HOURS = 720
 
@@ -47,12 +46,11 @@ async def rotate_credential(
     async def make() -> Generated:
         if not 0 <= grace_hours <= LONGEST_GRACE_HOURS:
             raise refuse(ErrorCode.INVALID, f"Between 0 and {LONGEST_GRACE_HOURS} hours, please.", "grace_hours")
-        account = await Account.get(id=scope.account_id)
-        recipient = accept_delivery(delivery, account)
-        end = expires_at(expiry, account, caller.now)
         async with transaction():
             await claim(caller, retry)
-            await lock_owner(scope)
+            account, _ = await lock_parties(scope)
+            recipient = accept_delivery(delivery, account)
+            end = expires_at(expiry, account, caller.now)
             old = await lock(Credential, scope, credential_id, "credential_id")
             check_active(old, caller)
             await check_associations(old.service, old.identity, caller.now, fields=False)
@@ -95,4 +93,4 @@ async def rotate_credential(
             )
         return generated
 
-    return await idempotently(caller, retry, make, unpacked)
+    return await idempotently(caller, retry, make, deliver_again)

@@ -1,6 +1,7 @@
 """Services: subscriptions that the provider opens, renews, suspends and cancels, and the identities linked to them."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import datetime
 
 from auth.permissions import Permission
@@ -17,7 +18,7 @@ from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import load, lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_service_code, check_text, refuse_if_any
-from resolvers.webhooks import announce_blocked
+from resolvers.webhook_events import announce_blocked
 
 OF_ANOTHER_ACCOUNT = "There is nothing with this id in the service's account."
 
@@ -173,9 +174,10 @@ async def _change(
         status = service.status(caller.now)
         if status in but_not:
             raise refuse(ErrorCode.CONFLICT, f"A service that is {status} can't be {done}.", "service_id")
+        before = copy(service)
         change(service)
         await service.save(update_fields=["expires_at", "suspended_at", "cancelled_at"])
-        await announce_blocked(caller, service.account_id, service_id=service.id)
+        await announce_blocked(caller, service.account_id, service=before)
         await _record(caller, event_type, service, done, reason)
     return service
 

@@ -87,7 +87,7 @@ async def _take(caller: Caller, limits: Limits, source_key: str, pair_key: str) 
 
 def _key(caller: Caller, *parts: str) -> str:
     """A keyed hash, so that what people mistyped, a password in the place of the address say, is not kept."""
-    key = caller.deployment.keyring.hashing_key(Purpose.AUDIT_HASHING)
+    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
     return key.mac(_DOMAIN, *(part.encode(errors="surrogatepass") for part in parts))
 
 

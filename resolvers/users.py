@@ -1,6 +1,7 @@
 """The people of an account, and the provider's own."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from resolvers.reach import load, lock
 from resolvers.sessions import end_sessions
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_email, check_password, check_text, normal_email, refuse_if_any
-from resolvers.webhooks import announce_blocked
+from resolvers.webhook_events import announce_blocked
 
 Change = Callable[[User], None]
 
@@ -157,13 +158,15 @@ async def _change(caller: Caller, user_id: str, event_type: EventType, done: str
         if caller.principal and user.id == caller.principal.user_id:
             raise refuse(ErrorCode.CONFLICT, "Nobody does this to themselves: ask another administrator.", "user_id")
         was_the_last = [peer.id for peer in peers] == [user.id]
-        role = user.role
+        before = copy(user)
         change(user)
-        if was_the_last and (user.role is not role or user.status is not UserStatus.ACTIVE):
-            raise refuse(ErrorCode.CONFLICT, f"This is the last active {role}: make another one first.", "user_id")
+        if was_the_last and (user.role is not before.role or user.status is not UserStatus.ACTIVE):
+            raise refuse(
+                ErrorCode.CONFLICT, f"This is the last active {before.role}: make another one first.", "user_id"
+            )
         await user.save(update_fields=["role", "status", "api_access"])
         if user.account_id is not None:
-            await announce_blocked(caller, user.account_id, owner_id=user.id)
+            await announce_blocked(caller, user.account_id, owner=before)
         if user.status is UserStatus.DEACTIVATED:
             await _end_everything(user, caller.now)
         await record(

@@ -1,13 +1,19 @@
-"""Sending what is to be told: signed, retried with growing pauses, and never into the provider's own network."""
+"""Sending what is to be told: signed, retried with growing pauses, each try written down.
+
+A message is taken before it is sent, and for a while nobody else takes it; should this process end meanwhile, another
+one sends it again. So an endpoint gets each message at least once, under one id by which it can tell.
+"""
 
 import asyncio
 import hmac
-import socket
+import ssl
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from urllib.parse import urlsplit, urlunsplit
+from functools import cache
+from random import sample
+from uuid import UUID
 
 import httpx
 
@@ -16,89 +22,143 @@ from models.database import transaction
 from models.ids import Kind
 from models.webhook import WebhookDelivery, WebhookEndpoint
 from resolvers.audit import EventType, record
-from resolvers.caller import Caller
+from resolvers.caller import Caller, Deployment
+from resolvers.webhook_targets import TargetRefused, find_target, host_of
 from resolvers.webhooks import sealing_context
 
 # The pauses that Standard Webhooks suggests; after the last one there is no hope left.
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))
-# Longer than a try can take: another process leaves the message alone meanwhile, and takes it over afterwards.
+# From looking up the name to the first line of the answer, however slowly it all comes.
+_TRY_SECONDS = 10
+# Longer than a try: another process leaves the message alone meanwhile, and takes it over afterwards.
 _LEASE = timedelta(seconds=60)
-_TIMEOUT_SECONDS = 10
-_AT_ONCE = 20
-
-Networks = tuple[IPv4Network | IPv6Network, ...]
+_ENDPOINTS_AT_ONCE = 30
+_MESSAGES_AT_ONCE = 10  # of one endpoint
 
 
-class TargetRefused(Exception):
-    """The endpoint lies where nothing is sent; the message says why."""
+class WebhookSender:
+    """Sends what is due, each endpoint's messages apart from all others', so that a slow endpoint keeps nobody else
+    waiting. `on_fault` is told of what could not be foreseen."""
 
+    def __init__(self, deployment: Deployment, on_fault: Callable[[BaseException], object]) -> None:
+        self._deployment = deployment
+        self._on_fault = on_fault
+        self._busy: dict[UUID, asyncio.Task[None]] = {}
+        self._try_seconds: float = _TRY_SECONDS
+        self._limits: set[asyncio.Timeout] = set()
+        # The database is there for others too.
+        self._writing = asyncio.Semaphore(2)
 
-@dataclass(frozen=True)
-class Target:
-    """An endpoint as it is connected to: by the very address that was checked, so that a name that changes its
-    meaning meanwhile is of no use."""
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._busy)
 
-    url: str
-    host: str
-    server_name: str
+    async def start_due(self) -> int:
+        """Begins with what is due and not under way; for how many endpoints."""
+        due = WebhookDelivery.filter(next_attempt_at__lte=self._deployment.clock())
+        found = await due.distinct().values_list("endpoint_id", flat=True)
+        waiting = [id_ for id_ in map(_uuid, found) if id_ not in self._busy]
+        # By lot, where there are too many: no number of slow ones can push the others aside for good.
+        chosen = sample(waiting, min(len(waiting), _ENDPOINTS_AT_ONCE - len(self._busy)))
+        for endpoint_id in chosen:
+            self._busy[endpoint_id] = asyncio.create_task(self._serve(endpoint_id))
+        return len(chosen)
 
+    async def finish(self, within_seconds: float | None = None) -> None:
+        """Waits for what is under way; with a limit, a try that takes longer from now on has failed."""
+        if within_seconds is not None:
+            self._try_seconds = within_seconds
+            end = asyncio.get_running_loop().time() + within_seconds
+            for limit in self._limits:
+                limit.reschedule(min(end, limit.when() or end))
+        await asyncio.gather(*self._busy.values())
 
-async def deliver_due(caller: Caller, allowed_networks: Networks) -> int:
-    """Sends what is due; how many it tried. `allowed_networks` may be sent to although they are not public."""
-    due = WebhookDelivery.filter(done_at__isnull=True, next_attempt_at__lte=caller.now)
-    deliveries = await due.order_by("next_attempt_at").limit(_AT_ONCE).select_related("endpoint")
-    taken = [delivery for delivery in deliveries if await _take(delivery, caller)]
-    await asyncio.gather(*(_deliver(caller, delivery, allowed_networks) for delivery in taken))
-    return len(taken)
+    async def _serve(self, endpoint_id: UUID) -> None:
+        """One go at an endpoint: a few of its messages at once, the longest due first."""
+        try:
+            for outcome in await self._send_some(endpoint_id):
+                if outcome is not None:
+                    self._on_fault(outcome)
+        except Exception as error:  # noqa: BLE001  (the database may be back the next time)
+            self._on_fault(error)
+        finally:
+            del self._busy[endpoint_id]
+
+    async def _send_some(self, endpoint_id: UUID) -> list[BaseException | None]:
+        caller = Caller(None, None, self._deployment.clock(), self._deployment)
+        waiting = WebhookDelivery.filter(endpoint_id=endpoint_id)
+        if not await WebhookEndpoint.exists(id=endpoint_id, removed_at__isnull=True):
+            # Written in the very moment of the removal.
+            await waiting.delete()
+            return []
+        due = waiting.filter(next_attempt_at__lte=caller.now).order_by("next_attempt_at", "id")
+        deliveries = await due.limit(_MESSAGES_AT_ONCE).select_related("endpoint")
+        taken = [delivery for delivery in deliveries if await _take(delivery, caller)]
+        return await asyncio.gather(*(self._try(caller, delivery) for delivery in taken), return_exceptions=True)
+
+    async def _try(self, caller: Caller, delivery: WebhookDelivery) -> None:
+        try:
+            status = await self._send_in_time(caller, delivery)
+            outcome, delivered = f"answered {status}", 200 <= status < 300
+        except TargetRefused as refused:
+            outcome, delivered = f"not sent, {refused}", False
+        except Exception as error:  # noqa: BLE001  (whatever it is, no message is tried for ever)
+            outcome, delivered = type(error).__name__, False
+        async with self._writing:
+            await _write_down(replace(caller, now=self._deployment.clock()), delivery, outcome, delivered)
+
+    async def _send_in_time(self, caller: Caller, delivery: WebhookDelivery) -> int:
+        async with asyncio.timeout(self._try_seconds) as limit:
+            self._limits.add(limit)
+            try:
+                return await _send(caller, delivery)
+            finally:
+                self._limits.discard(limit)
 
 
 async def _take(delivery: WebhookDelivery, caller: Caller) -> bool:
     """Of several processes that see a message due, one takes it."""
-    mine = WebhookDelivery.filter(
-        id=delivery.id, done_at__isnull=True, attempts=delivery.attempts, next_attempt_at__lte=caller.now
-    )
+    mine = WebhookDelivery.filter(id=delivery.id, attempts=delivery.attempts, next_attempt_at__lte=caller.now)
     delivery.attempts += 1
     return bool(await mine.update(attempts=delivery.attempts, next_attempt_at=caller.now + _LEASE))
 
 
-async def _deliver(caller: Caller, delivery: WebhookDelivery, allowed_networks: Networks) -> None:
-    try:
-        status = await _send(caller, delivery, allowed_networks)
-        outcome = f"answered {status}"
-        delivered = 200 <= status < 300
-    except (httpx.HTTPError, TargetRefused, OSError) as error:
-        outcome = str(error) if isinstance(error, TargetRefused) else type(error).__name__
-        delivered = False
+async def _write_down(caller: Caller, delivery: WebhookDelivery, outcome: str, delivered: bool) -> None:
     given_up = not delivered and delivery.attempts > len(_PAUSES)
     async with transaction():
-        rows = WebhookDelivery.filter(id=delivery.id, done_at__isnull=True)
+        message = WebhookDelivery.filter(id=delivery.id)
         if delivered or given_up:
-            await rows.update(done_at=caller.now)
+            await message.delete()
         else:
-            await rows.update(next_attempt_at=caller.now + _PAUSES[delivery.attempts - 1])
-        event_type = EventType.WEBHOOK_DELIVERED if delivered else EventType.WEBHOOK_FAILED
-        where, given_up_too = urlsplit(delivery.endpoint.url).hostname, ", given up" if given_up else ""
+            # Unless this process was held up for so long that another one has taken it over.
+            mine = message.filter(attempts=delivery.attempts)
+            await mine.update(next_attempt_at=caller.now + _PAUSES[delivery.attempts - 1])
+        host, given_up_too = host_of(delivery.endpoint.url), ", given up" if given_up else ""
         await record(
             caller,
-            event_type,
-            f"{delivery.event_type} to {where}, attempt {delivery.attempts}: {outcome}{given_up_too}",
+            EventType.WEBHOOK_DELIVERED if delivered else EventType.WEBHOOK_FAILED,
+            f"{delivery.event_type} to {host}, attempt {delivery.attempts}: {outcome}{given_up_too}",
             account_id=delivery.endpoint.account_id,
             subject=(Kind.WEBHOOK_ENDPOINT, delivery.endpoint_id),
         )
 
 
-async def _send(caller: Caller, delivery: WebhookDelivery, allowed_networks: Networks) -> int:
-    target = await _resolve(delivery.endpoint.url, allowed_networks)
+async def _send(caller: Caller, delivery: WebhookDelivery) -> int:
+    """The status that the endpoint answers with. Raises TargetRefused, and what httpx raises."""
+    networks = caller.deployment.webhook_allowed_networks
+    target = await find_target(delivery.endpoint.url, networks, delivery.attempts - 1)
     body = delivery.body.encode()
     message_id, timestamp = f"msg_{delivery.id.hex}", str(int(caller.now.timestamp()))
     headers = {
-        "Host": target.host,
+        "Host": target.host_header,
+        "User-Agent": "Sealkey",
         "Content-Type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
         "webhook-signature": sign(_secret(caller, delivery.endpoint), message_id, timestamp, body),
     }
-    async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
+    # A client for each message: a connection to an address that two endpoints share belongs to one of the names.
+    async with httpx.AsyncClient(verify=_trust(), timeout=None, follow_redirects=False, trust_env=False) as client:  # noqa: S113
         request = client.build_request(
             "POST", target.url, content=body, headers=headers, extensions={"sni_hostname": target.server_name}
         )
@@ -106,6 +166,12 @@ async def _send(caller: Caller, delivery: WebhookDelivery, allowed_networks: Net
         response = await client.send(request, stream=True)
         await response.aclose()
     return response.status_code
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Loading the authorities takes long enough to be done once. SSL_CERT_FILE and SSL_CERT_DIR name others."""
+    return httpx.create_ssl_context()
 
 
 def sign(secret: Secret, message_id: str, timestamp: str, body: bytes) -> str:
@@ -120,18 +186,5 @@ def _secret(caller: Caller, endpoint: WebhookEndpoint) -> Secret:
     return Secret(key.open(endpoint.sealed_secret, sealing_context(endpoint.id)).decode())
 
 
-async def _resolve(url: str, allowed_networks: Networks) -> Target:
-    """Raises TargetRefused, OSError."""
-    parts = urlsplit(url)
-    name = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    addresses = {ip_address(str(address[4][0])) for address in found}
-    allowed = all(any(address in network for network in allowed_networks) for address in addresses)
-    if not allowed and not all(address.is_global and not address.is_multicast for address in addresses):
-        raise TargetRefused("refused: the address is not public")
-    if not allowed and parts.scheme != "https":
-        raise TargetRefused("refused: not https")
-    address = min(addresses, key=str)
-    host = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-    return Target(urlunsplit((parts.scheme, host, parts.path or "/", parts.query, "")), parts.netloc, name)
+def _uuid(value: object) -> UUID:
+    return UUID(str(value))

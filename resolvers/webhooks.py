@@ -1,47 +1,27 @@
-"""Telling an account's own server what happened: Standard Webhooks (https://www.standardwebhooks.com).
-
-A message is written in the transaction of what it tells of, so it is sent if and only if that happened; it is then
-sent until the endpoint takes it or there is no hope left.
-"""
+"""Where an account wants to be told of events: Standard Webhooks (https://www.standardwebhooks.com)."""
 
 import secrets
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
-
-import orjson
 
 from auth.crypto.keyring import Purpose
 from auth.crypto.secret import Secret
 from auth.permissions import Permission
 from auth.policy import authorize
-from models.credential import WITH_PARTIES, Credential
+from models.account import Account
 from models.database import locked, transaction
-from models.ids import Kind, global_id, new_id, row_id
+from models.ids import Kind, new_id, row_id
 from models.webhook import WebhookDelivery, WebhookEndpoint
 from resolvers.accounts import account_in_reach
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, not_found, refuse
+from resolvers.webhook_events import WebhookEventType
+from resolvers.webhook_targets import TargetRefused, check_url, host_of
 
 MOST_ENDPOINTS = 10
-
-
-class WebhookEventType(StrEnum):
-    """What an endpoint can be told of."""
-
-    CREDENTIAL_GENERATED = "credential.generated"
-    CREDENTIAL_ROTATED = "credential.rotated"
-    CREDENTIAL_REASSOCIATED = "credential.reassociated"
-    CREDENTIAL_REVOKED = "credential.revoked"
-    CREDENTIAL_BLOCKED = "credential.blocked"
-    CREDENTIAL_UNBLOCKED = "credential.unblocked"
-    CREDENTIAL_EXPIRING = "credential.expiring"
-    SERVICE_ENDING = "service.ending"
 
 
 @dataclass(frozen=True)
@@ -58,7 +38,10 @@ async def create_webhook_endpoint(
     """An address to be told of events of these types. Raises Denied, and Refused (REQUIRED, INVALID, NOT_FOUND,
     LIMIT_REACHED)."""
     scope = authorize(caller.principal, Permission.MANAGE_WEBHOOKS)
-    _check_url(url)
+    try:
+        check_url(url, caller.deployment.webhook_allowed_networks)
+    except TargetRefused as refused:
+        raise refuse(ErrorCode.INVALID, f"This can't be used: {refused}.", "url") from None
     if not event_types:
         raise refuse(ErrorCode.REQUIRED, "Name at least one type of event.", "event_types")
     account = await account_in_reach(scope, account_id)
@@ -66,6 +49,8 @@ async def create_webhook_endpoint(
     key = caller.deployment.keyring.symmetric_key(Purpose.SEALING)
     endpoint_id = new_id(caller.now)
     async with transaction():
+        # Of two requests for the last free place, one waits.
+        await locked(Account.filter(id=account.id)).get()
         if await WebhookEndpoint.filter(account_id=account.id, removed_at__isnull=True).count() >= MOST_ENDPOINTS:
             raise refuse(ErrorCode.LIMIT_REACHED, f"There are {MOST_ENDPOINTS} endpoints already. Remove one first.")
         endpoint = await WebhookEndpoint.create(
@@ -92,7 +77,7 @@ async def remove_webhook_endpoint(caller: Caller, *, endpoint_id: str) -> None:
             raise not_found("endpoint_id")
         endpoint.removed_at = caller.now
         await endpoint.save(update_fields=["removed_at"])
-        await WebhookDelivery.filter(endpoint_id=endpoint.id, done_at__isnull=True).update(done_at=caller.now)
+        await WebhookDelivery.filter(endpoint_id=endpoint.id).delete()
         await _record(caller, EventType.WEBHOOK_REMOVED, endpoint, "removed")
 
 
@@ -101,74 +86,11 @@ def sealing_context(endpoint_id: UUID) -> str:
     return f"sealkey webhook secret {endpoint_id}"
 
 
-async def announce(caller: Caller, event_type: WebhookEventType, credential: Credential) -> None:
-    """Tells the account's endpoints of something that happened to a credential, in the transaction of it."""
-    endpoints = await subscribed(credential.account_id, event_type)
-    await enqueue(caller, endpoints, event_type, describe(credential, caller))
-
-
-async def announce_blocked(caller: Caller, account_id: UUID, **of: object) -> None:
-    """Tells of the credentials (those with `of`) that a change has just blocked, or unblocked: those that only one
-    thing keeps out now, which must be the change, or nothing."""
-    blocked = await subscribed(account_id, WebhookEventType.CREDENTIAL_BLOCKED)
-    unblocked = await subscribed(account_id, WebhookEventType.CREDENTIAL_UNBLOCKED)
-    if not blocked and not unblocked:
-        return
-    living = Credential.filter(account_id=account_id, revoked_at__isnull=True, expires_at__gt=caller.now, **of)
-    async for credential in living.select_related(*WITH_PARTIES):
-        match credential.blockers(caller.now):
-            case []:
-                await enqueue(caller, unblocked, WebhookEventType.CREDENTIAL_UNBLOCKED, describe(credential, caller))
-            case [_]:
-                await enqueue(caller, blocked, WebhookEventType.CREDENTIAL_BLOCKED, describe(credential, caller))
-
-
-async def subscribed(account_id: UUID, event_type: WebhookEventType) -> list[WebhookEndpoint]:
-    """The account's endpoints that want to be told of such events."""
-    endpoints = await WebhookEndpoint.filter(account_id=account_id, removed_at__isnull=True)
-    return [endpoint for endpoint in endpoints if event_type in endpoint.event_types.split()]
-
-
-async def enqueue(
-    caller: Caller, endpoints: Sequence[WebhookEndpoint], event_type: WebhookEventType, data: dict[str, Any]
-) -> None:
-    """Writes a message for each endpoint, to be sent once the transaction has ended well."""
-    body = orjson.dumps({"type": event_type.value, "timestamp": caller.now.isoformat(), "data": data}).decode()
-    for endpoint in endpoints:
-        await WebhookDelivery.create(
-            id=new_id(caller.now),
-            endpoint=endpoint,
-            event_type=event_type.value,
-            body=body,
-            created_at=caller.now,
-            next_attempt_at=caller.now,
-        )
-
-
-def describe(credential: Credential, caller: Caller) -> dict[str, Any]:
-    """A credential in a message: nothing that could not be shown to everybody in the account."""
-    return {
-        "credentialId": global_id(Kind.CREDENTIAL, credential.id),
-        "name": credential.name,
-        "status": credential.status(caller.now).value,
-        "blockers": [blocker.value for blocker in credential.blockers(caller.now)],
-        "serviceId": global_id(Kind.SERVICE, credential.service_id),
-        "identityId": global_id(Kind.IDENTITY, credential.identity_id),
-        "ownerId": global_id(Kind.USER, credential.owner_id),
-    }
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url) if len(url) <= 2000 and url.isascii() and url.isprintable() else None
-    if parts is None or parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.fragment:
-        raise refuse(ErrorCode.INVALID, "An address like https://hooks.example/sealkey, please.", "url")
-
-
 async def _record(caller: Caller, event_type: EventType, endpoint: WebhookEndpoint, done: str) -> None:
     await record(
         caller,
         event_type,
-        f"The webhook endpoint {urlsplit(endpoint.url).hostname} was {done}",
+        f"The webhook endpoint {host_of(endpoint.url)} was {done}",
         account_id=endpoint.account_id,
         subject=(Kind.WEBHOOK_ENDPOINT, endpoint.id),
     )

@@ -14,7 +14,7 @@ from models.service import ServiceStatus
 from models.user import Role, UserStatus
 from resolvers.check_credential import Decision, DecisionCode
 from resolvers.errors import ErrorCode
-from resolvers.webhooks import WebhookEventType
+from resolvers.webhook_events import WebhookEventType
 
 
 class OrderDirection(StrEnum):

@@ -41,7 +41,7 @@ from resolvers.reading import (
     read_successor,
     read_usage,
 )
-from resolvers.webhooks import WebhookEventType
+from resolvers.webhook_events import WebhookEventType
 from schema.connections import Connection, Node, connect
 from schema.context import Info
 from schema.inputs import page_request

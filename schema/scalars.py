@@ -1,11 +1,11 @@
 """Instants on the wire."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 import strawberry
 
-from models.instants import to_millisecond
+from models.instants import to_millisecond, write_instant
 
 # RFC 3339, 5.6: the offset is not optional, since a time without one names no instant.
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})")
@@ -22,12 +22,6 @@ def parse_instant(text: object) -> datetime:
     if not 1970 <= instant.year <= 9998:
         raise ValueError("Instants lie between the years 1970 and 9998.")
     return instant
-
-
-def write_instant(instant: datetime) -> str:
-    """In UTC; the milliseconds only where there are any."""
-    utc = instant.astimezone(UTC)
-    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z")
 
 
 DateTime = strawberry.scalar(

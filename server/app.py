@@ -38,7 +38,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.deployment = deployment
             app.state.settings = settings
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
-            async with housekeeping(deployment, settings):
+            async with housekeeping(deployment, settings) as app.state.housekeeping:
                 yield
 
     return Starlette(
@@ -79,6 +79,7 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
             session_rules=settings.session_rules,
             invitation_lifetime=settings.invitation_lifetime,
             policy_bounds=settings.policy_bounds,
+            webhook_allowed_networks=settings.webhook_allowed_networks,
         )
 
 

@@ -1,68 +1,82 @@
-"""What goes on beside the requests: writing down what was counted, removing what is no longer needed."""
+"""What goes on beside the requests, each thing in a loop of its own, so that none waits for another: writing down what
+was counted, sending messages, and once a minute telling of ends to come and removing what is no longer needed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from models.check_epoch import forget_changes
 from resolvers.access_tokens import forget_revoked_tokens
 from resolvers.caller import Caller, Deployment
-from resolvers.expiry_notices import announce_ends
+from resolvers.expiry_notices import announce_ends, forget_notices
 from resolvers.idempotency import forget_answers
 from resolvers.usage import forget_old_usage
-from resolvers.webhook_delivery import deliver_due
+from resolvers.webhook_delivery import WebhookSender
 from server.logs import log_fault
 from server.settings import Settings
 
+_SEND_EVERY = 1
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
 _KEPT_CHANGES = 10_000
+# What an endpoint may still take when the server is to stop; what it does not take then is sent again later.
+_LAST_SECONDS = 2
+
+
+class Housekeeping:
+    """The rounds, each to be gone once; the loops below go them again and again."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.sender = WebhookSender(deployment, log_fault)
+
+    async def flush(self) -> None:
+        await self.deployment.usage.flush()
+
+    async def keep_up(self) -> None:
+        """Learns of other processes' changes before what is remembered stops being believed."""
+        await self.deployment.memory.refresh()
+
+    async def send(self) -> None:
+        await self.sender.start_due()
+
+    async def clean_up(self) -> None:
+        caller = Caller(None, None, self.deployment.clock(), self.deployment)
+        await announce_ends(caller)
+        await forget_answers(caller.now)
+        await forget_notices(caller.now)
+        await forget_old_usage(caller.now)
+        await forget_revoked_tokens(caller.now)
+        await forget_changes(_KEPT_CHANGES)
 
 
 @asynccontextmanager
-async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncIterator[None]:
+async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncIterator[Housekeeping]:
     """Goes on while inside; at the end what was counted is written down once more."""
-    over = asyncio.Event()
-    tasks = [
-        asyncio.create_task(_keep_house(deployment, settings, over)),
-        asyncio.create_task(_keep_up(deployment, over)),
+    over, house = asyncio.Event(), Housekeeping(deployment)
+    rounds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+        (_ASK_EPOCH_EVERY, house.keep_up),
+        (settings.usage_flush_seconds, house.flush),
+        (_SEND_EVERY, house.send),
+        (_CLEAN_UP_EVERY, house.clean_up),
     ]
+    loops = [asyncio.create_task(_every(seconds, go, over)) for seconds, go in rounds]
     try:
-        yield
+        yield house
     finally:
         # Not cancelled: what is being written down is written down once.
         over.set()
-        await asyncio.gather(*tasks)
-        await deployment.usage.flush()
+        await asyncio.gather(*loops)
+        await house.flush()
+        await house.sender.finish(_LAST_SECONDS)
 
 
-async def _keep_house(deployment: Deployment, settings: Settings, over: asyncio.Event) -> None:
-    rounds = 0
-    while not await _is_over(over, settings.usage_flush_seconds):
-        caller = Caller(None, None, deployment.clock(), deployment)
+async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event) -> None:
+    while not await _is_over(over, seconds):
         try:
-            await deployment.usage.flush()
-            await deliver_due(caller, settings.webhook_allowed_networks)
-            if rounds % _CLEAN_UP_EVERY == 0:
-                await announce_ends(caller)
-                await forget_answers(caller.now)
-                await forget_old_usage(caller.now)
-                await forget_changes(_KEPT_CHANGES)
-                await forget_revoked_tokens(caller.now)
+            await go()
         except Exception as error:  # noqa: BLE001  (the database may be back the next time)
             log_fault(error)
-        rounds += 1
-
-
-async def _keep_up(deployment: Deployment, over: asyncio.Event) -> None:
-    """Learns of other processes' changes before what is remembered stops being believed."""
-    while True:
-        try:
-            await deployment.memory.refresh()
-        except Exception as error:  # noqa: BLE001  (until it works again, each check asks the database)
-            log_fault(error)
-        if await _is_over(over, _ASK_EPOCH_EVERY):
-            return
 
 
 async def _is_over(over: asyncio.Event, seconds: float) -> bool:

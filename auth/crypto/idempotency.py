@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from auth.crypto.secret import Secret
 
 _NONCE_BYTES = 12
+_ALTERED = "the kept answer was altered"
 
 
 class AnswerUnreadable(ValueError):
@@ -49,11 +50,15 @@ class IdempotencyKey:
 
     def open(self, sealed: str) -> bytes:
         """Raises AnswerUnreadable."""
-        data = b64decode(sealed)
         try:
-            return AESGCM(self._derive(b"seal")).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], self._context)
-        except InvalidTag:
-            raise AnswerUnreadable("the kept answer was altered") from None
+            data = b64decode(sealed)
+            answer = AESGCM(self._derive(b"seal")).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], self._context)
+        except (InvalidTag, ValueError):
+            raise AnswerUnreadable(_ALTERED) from None
+        # Base64 can spell the same bytes in several ways; we do in one.
+        if b64encode(data).decode() != sealed:
+            raise AnswerUnreadable(_ALTERED)
+        return answer
 
     def _derive(self, label: bytes) -> bytes:
         info = b"sealkey idempotency v1 " + label + b"\0" + self._context

@@ -35,8 +35,7 @@ _TABLES = [
         body TEXT NOT NULL,
         created_at TIMESTAMPTZ NOT NULL,
         attempts INT NOT NULL,
-        next_attempt_at TIMESTAMPTZ NOT NULL,
-        done_at TIMESTAMPTZ
+        next_attempt_at TIMESTAMPTZ NOT NULL
     )""",
     """CREATE TABLE expiry_notices (
         subject_id VARCHAR(64) NOT NULL,
@@ -55,8 +54,9 @@ _INDEXES = [
     "CREATE INDEX idempotent_answers_expiry ON idempotent_answers (expires_at)",
     "CREATE INDEX credential_usage_day ON credential_usage (day)",
     "CREATE INDEX webhook_endpoints_account ON webhook_endpoints (account_id, id)",
-    "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE done_at IS NULL",
-    "CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, id)",
+    "CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at, endpoint_id)",
+    "CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (endpoint_id, next_attempt_at)",
+    "CREATE INDEX expiry_notices_expiry ON expiry_notices (expires_at)",
     # Only once is a credential rotated.
     "CREATE UNIQUE INDEX credentials_predecessor ON credentials (predecessor_id) WHERE predecessor_id IS NOT NULL",
     # A rotated credential hands its name on to its successor.

@@ -4,7 +4,7 @@ import strawberry
 from strawberry import UNSET
 
 from resolvers import webhooks
-from resolvers.webhooks import WebhookEventType
+from resolvers.webhook_events import WebhookEventType
 from schema.context import Info
 from schema.errors import Payload, answering_with_user_errors
 from schema.inputs import arguments

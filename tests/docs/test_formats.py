@@ -24,7 +24,7 @@ from auth.opaque_token import TokenPurpose
 from models.audit import AuditEvent
 from resolvers.audit import event_hash
 from resolvers.webhook_delivery import sign
-from resolvers.webhooks import WebhookEventType
+from resolvers.webhook_events import WebhookEventType
 from tests.auth.crypto.readers import needs_openssl, openssl_opens
 from tests.docs.markdown import blocks, in_code, page, rows, section
 

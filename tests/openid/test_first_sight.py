@@ -1,6 +1,7 @@
 """Somebody whom only the OpenID provider knows comes for the first time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.openid.conftest import Believing
 from tests.openid.people import VIEWER, by_password, emails, events, is_refused, viewer
@@ -99,7 +100,8 @@ def test_the_names_of_the_claims_are_the_deployment_s(provider: Provider, believ
     names = {"oidc_account_claim": "org", "oidc_role_claim": "https://x.example/role", "oidc_api_access_claim": "api"}
     play = believing(provider, **names)
     contact = {"email": CAROL, "email_verified": True}
-    said = provider.token("carol", **contact, **{"org": "Birch", "https://x.example/role": "AUDITOR", "api": True})
+    claims: dict[str, Any] = {**contact, "org": "Birch", "https://x.example/role": "AUDITOR", "api": True}
+    said = provider.token("carol", **claims)
     seen = viewer(play, said)
     assert (seen["account"]["name"], seen["role"], seen["user"]["apiAccess"]) == ("Birch", "AUDITOR", True)
 

@@ -33,7 +33,11 @@ class Template:
 def world_template(
     databases: Databases, names: Iterator[str], migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Template:
-    name, data_dir = next(names), tmp_path_factory.mktemp("world")
+    return make_template(databases, next(names), migrated_template, tmp_path_factory.mktemp("world"))
+
+
+def make_template(databases: Databases, name: str, migrated_template: str, data_dir: Path) -> Template:
+    """A world, made through the API."""
     url = databases.create_database(name, migrated_template)
     asyncio.run(_make_operator(url, data_dir))
     with running_server(url, data_dir, FakeClock()) as server:

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from resolvers.caller import Deployment
 from server.app import create_app
+from server.housekeeping import Housekeeping
 from server.settings import Settings
 
 Result = TypeVar("Result")
@@ -124,6 +125,8 @@ class RunningServer:
     data_dir: Path
     app: Starlette
     loop: asyncio.AbstractEventLoop
+    keep_house: Callable[[], None] = lambda: None
+    """Does what the server does beside the requests, until by its clock there is nothing left to do."""
 
     def client(self, token: str | None = None) -> Client:
         return Client(self.url, token)
@@ -152,10 +155,22 @@ def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settin
     assert server.ready.wait(30), "the server did not start"
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield RunningServer(f"http://127.0.0.1:{port}", clock, database_url, data_dir, app, server.loop)
+
+        def keep_house() -> None:
+            asyncio.run_coroutine_threadsafe(_keep_house(app.state.housekeeping), server.loop).result(60)
+
+        url = f"http://127.0.0.1:{port}"
+        yield RunningServer(url, clock, database_url, data_dir, app, server.loop, keep_house)
     finally:
         server.should_exit = True
         thread.join(30)
+
+
+async def _keep_house(house: Housekeeping) -> None:
+    await house.clean_up()
+    await house.flush()
+    while await house.sender.start_due() or house.sender.is_busy:
+        await house.sender.finish()
 
 
 class _Server(uvicorn.Server):
