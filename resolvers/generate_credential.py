@@ -20,7 +20,7 @@ from resolvers.caller import Caller
 from resolvers.delivery import Delivery, DeliveryRequest, accept_delivery, deliver
 from resolvers.errors import ErrorCode, refuse
 from resolvers.expiry import Expiry, expires_at
-from resolvers.reach import load
+from resolvers.reach import lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_credential_name, refuse_if_any
 
@@ -55,8 +55,9 @@ async def generate_credential(
     with taken_if_violated("credentials_living_name", "name", _NAME_TAKEN):
         async with transaction():
             owner = await _lock_owner(scope)
-            service = await load(Service, scope, service_id, "service_id")
-            identity = await load(Identity, scope, identity_id, "identity_id")
+            # Held, so that neither is suspended between being looked at and the credential being there.
+            service = await lock(Service, scope, service_id, "service_id")
+            identity = await lock(Identity, scope, identity_id, "identity_id")
             await check_associations(service, identity, caller.now)
             await _check_name(account, name)
             await _check_limit(caller, account, owner)

@@ -60,7 +60,7 @@ def test_checking_writes_nothing(play: Play) -> None:
 
 def test_a_wrong_key_and_a_wrong_secret_are_answered_alike_and_say_nothing_of_the_credential(play: Play) -> None:
     right, others = play.keys("right"), play.keys("other")
-    denied = {"decision": "DENY", "code": "INVALID_CREDENTIALS", "credential": None, "userErrors": []}
+    denied: dict[str, Any] = {"decision": "DENY", "code": "INVALID_CREDENTIALS", "credential": None, "userErrors": []}
     answers = {
         name: play.operator.do("verifyCredential", ANSWER, **keys) for name, keys in wrong_keys(right, others).items()
     }
