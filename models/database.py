@@ -74,9 +74,14 @@ def _connection(url: str, pool_size: int) -> dict[str, Any]:
     return config
 
 
+class DatabaseUnusable(Exception):
+    """The database does not answer, or is none; the message says so as the driver does, without the URL."""
+
+
 @asynccontextmanager
 async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
-    """Models work inside: connects to `sqlite://…` or `postgres://…`, and lets go of every connection at the end."""
+    """Models work inside: connects to `sqlite://…` or `postgres://…`, and lets go of every connection at the end.
+    Raises DatabaseUnusable."""
     config = {
         "connections": {"default": _connection(url, pool_size)},
         "apps": {"models": _APP},
@@ -86,9 +91,17 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     # Requests run in other tasks than the one that connects, hence the fallback.
     context = await Tortoise.init(config=config, _enable_global_fallback=True)
     try:
+        await _reach()
         yield
     finally:
         await context.close_connections()
+
+
+async def _reach() -> None:
+    try:
+        await ping()
+    except Exception as error:  # noqa: BLE001  (each driver raises what it likes)
+        raise DatabaseUnusable(f"The database can't be used: {error}") from None
 
 
 def transaction() -> AbstractAsyncContextManager[TransactionalDBClient]:

@@ -38,10 +38,10 @@ async def reassociate_credential(
         within = Scope(scope.permission, credential.account_id, None)
         service, identity = credential.service, credential.identity
         if service_id is not None:
-            service = await load(Service, within, service_id, "service_id")
+            service = await lock(Service, within, service_id, "service_id")
             check_service(service, caller.now, "service_id")
         if identity_id is not None:
-            identity = await load(Identity, within, identity_id, "identity_id")
+            identity = await lock(Identity, within, identity_id, "identity_id")
             check_identity(identity, caller.now, "identity_id")
         if (service.id, identity.id) == (credential.service_id, credential.identity_id):
             raise refuse(ErrorCode.CONFLICT, "The credential has this service and identity already.")

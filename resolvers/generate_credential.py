@@ -30,7 +30,7 @@ from resolvers.new_credential import (
     packed,
     request_bytes,
 )
-from resolvers.reach import load
+from resolvers.reach import lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_credential_name, refuse_if_any
 from resolvers.webhook_events import WebhookEventType, announce
@@ -66,8 +66,9 @@ async def generate_credential(
                 account, owner = await lock_parties(scope)
                 recipient = accept_delivery(delivery, account)
                 end = expires_at(expiry, account, caller.now)
-                service = await load(Service, scope, service_id, "service_id")
-                identity = await load(Identity, scope, identity_id, "identity_id")
+                # Held, so that neither is suspended between being looked at and the credential being there.
+                service = await lock(Service, scope, service_id, "service_id")
+                identity = await lock(Identity, scope, identity_id, "identity_id")
                 await check_associations(service, identity, caller.now)
                 await check_name(account.id, name)
                 await _check_limit(caller, account, owner)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -26,7 +27,14 @@ from server.settings import Settings, SettingsUnusable, load_settings
 
 Arguments = ParamSpec("Arguments")
 
-_EXPECTED = (SettingsUnusable, KeyringUnreadable, DemoRefused, EnvelopeUnreadable, PrivateKeyUnreadable)
+_EXPECTED = (
+    SettingsUnusable,
+    database.DatabaseUnusable,
+    KeyringUnreadable,
+    DemoRefused,
+    EnvelopeUnreadable,
+    PrivateKeyUnreadable,
+)
 
 
 def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[Arguments, None]:
@@ -43,7 +51,8 @@ def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[A
         except Refused as refused:
             raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
         except OSError as error:
-            raise click.ClickException(error.strerror or type(error).__name__) from None
+            text = error.strerror or type(error).__name__
+            raise click.ClickException(f"{text}: {error.filename}" if error.filename else text) from None
 
     return run
 
@@ -164,7 +173,8 @@ class _Server(uvicorn.Server):
 def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
     configure_logs()
     server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
-    server.run()
+    with suppress(SystemExit):  # with which uvicorn says that it could not
+        server.run()
     if not server.started:
         raise click.ClickException(f"The server could not start on {settings.host}:{settings.port}; see above for why.")
 

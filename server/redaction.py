@@ -16,6 +16,8 @@ _VALUES = [
     (re.compile(r"Value .* does not exist in", re.DOTALL), "This value does not exist in"),
     # "Syntax Error: Expected Name, found String 'X'.", "Syntax Error: Unexpected Name 'X'."
     (re.compile(r"(found|Unexpected) (\w+) ['\"].*", re.DOTALL), r"\1 \2."),
+    # "Syntax Error: Invalid Unicode escape sequence: '\u{X'."
+    (re.compile(r"(Invalid (?:Unicode|character) escape sequence): .*", re.DOTALL), r"\1."),
     # "Syntax Error: Invalid number, expected digit before '.', did you mean '0.X'?"
     (re.compile(r", did you mean '0\..*", re.DOTALL), "."),
 ]

@@ -4,11 +4,10 @@ import random
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from models.ids import Kind, global_id, new_id
+from models.ids import Kind, global_id
 from tests.support import samples
 from tests.support.rows import row_id
 from tests.support.samples import Row
-from tests.support.server import START
 from tests.support.world import AccountWorld, Play
 
 Columns = Mapping[str, Any]
@@ -84,9 +83,3 @@ def accounts(play: Play, each: Iterable[Columns]) -> list[Row]:
 def times(number: int) -> list[Columns]:
     """So many rows of no particular kind."""
     return [{}] * number
-
-
-def made_at(*minutes: int) -> list[Columns]:
-    """A row made at each of these minutes."""
-    instants = [START.replace(minute=minute) for minute in minutes]
-    return [{"id": new_id(instant), "created_at": instant} for instant in instants]

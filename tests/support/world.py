@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests.support.rows import Rows
 from tests.support.server import Client, RunningServer
@@ -98,7 +98,13 @@ _PEOPLE = [
 ]
 
 
-def make_world(server: RunningServer, operator_password: str) -> World:
+class Server(Protocol):
+    """What can be asked by clients."""
+
+    def client(self, token: str | None = None) -> Client: ...
+
+
+def make_world(server: Server, operator_password: str) -> World:
     signed_in = server.client().do("signIn", "sessionToken", email=OPERATOR, password=operator_password)
     operator = server.client(signed_in["sessionToken"])
     return World(signed_in["sessionToken"], _make_account(operator, "alder"), _make_account(operator, "birch"))

@@ -1,0 +1,367 @@
+"""The command line: what it does, and that it fails with one sentence that helps."""
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+
+from auth.crypto.envelopes import seal_cms, seal_jwe
+from auth.crypto.keyring import generate_keyring
+from schema.api import build_api
+from tests.auth.crypto import keys
+from tests.support.command import Serving, error_of, run
+from tests.support.rows import Rows
+from tests.support.server import FakeClock, RunningServer, running_server
+
+ROOT = Path(__file__).parents[2]
+EMAIL = "olga@provider.example"
+GOOD = "correct horse battery staple\n"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """Where nothing is yet."""
+    return tmp_path / "data"
+
+
+def create_operator(data_dir: Path, url: str, password: str = GOOD, email: str = EMAIL) -> Result:
+    return run(data_dir, "operator", "create", "--email", email, stdin=password, database_url=url)
+
+
+def sign_in(server: RunningServer, email: str, password: str) -> str:
+    """Who is signed in."""
+    fields = {"email": email, "password": password}
+    payload = server.client().do("signIn", "viewer { role user { displayName } account { name } }", **fields)
+    viewer = payload["viewer"]
+    return f"{viewer['user']['displayName']}, {viewer['role']} of {viewer['account'] and viewer['account']['name']}"
+
+
+# ---------------------------------------------------------------- operators
+
+
+def test_an_operator_made_on_the_command_line_signs_in(data_dir: Path, empty_database_url: str) -> None:
+    created = create_operator(data_dir, empty_database_url)
+    assert (created.exit_code, created.output) == (0, f"Operator {EMAIL} can sign in now.\n")
+    with running_server(empty_database_url, data_dir, FakeClock()) as server:
+        assert sign_in(server, EMAIL, GOOD.rstrip()) == f"{EMAIL}, OPERATOR of None"
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "expected"),
+    [
+        (EMAIL, "short\n", "A password has 12 to 1024 characters."),
+        (EMAIL, "", "A password has 12 to 1024 characters."),
+        (EMAIL, "x" * 1025, "A password has 12 to 1024 characters."),
+        ("olga", GOOD, "This is not an e-mail address."),
+        ("olga", "short", "This is not an e-mail address. A password has 12 to 1024 characters."),
+    ],
+)
+def test_an_operator_with_something_wrong_is_not_made(
+    data_dir: Path, database_url: str, email: str, password: str, expected: str
+) -> None:
+    assert error_of(create_operator(data_dir, database_url, password, email)) == expected
+    assert Rows(database_url).execute("SELECT * FROM users") == []
+
+
+def test_an_address_is_one_operators_only(data_dir: Path, database_url: str) -> None:
+    create_operator(data_dir, database_url)
+    refused = create_operator(data_dir, database_url, email=EMAIL.upper())
+    assert error_of(refused) == "There is a user with this address."
+    assert Rows(database_url).execute("SELECT count(*) FROM users") == [(1,)]
+
+
+# ---------------------------------------------------------------- the demo
+
+SIGN_IN = re.compile(r"^  (operator|administrator|member) +(\S+) +(\S+)$", re.MULTILINE)
+
+
+def test_the_demo_says_how_to_sign_in_and_again_with_new_passwords(data_dir: Path, empty_database_url: str) -> None:
+    outputs = [run(data_dir, "demo", database_url=empty_database_url).output for _ in range(2)]
+    first, second = ({email: password for _, email, password in SIGN_IN.findall(output)} for output in outputs)
+    assert len(first) == len(second) == 3
+    assert not set(first.values()) & set(second.values())
+    with running_server(empty_database_url, data_dir, FakeClock()) as server:
+        assert {sign_in(server, email, password) for email, password in second.items()} == {
+            "Olga Operator, OPERATOR of None",
+            "Ada Alder, ADMINISTRATOR of Alder Bank",
+            "Max Alder, MEMBER of Alder Bank",
+        }
+        email, old = next(iter(first.items()))
+        assert server.client().refusals("signIn", "sessionToken", email=email, password=old)
+
+
+def test_the_demo_leaves_a_database_that_is_in_use_alone(data_dir: Path, database_url: str) -> None:
+    create_operator(data_dir, database_url)
+    rows = Rows(database_url)
+    with rows.unchanged():
+        refused = run(data_dir, "demo", database_url=database_url)
+    assert error_of(refused).startswith("This database is in use: demo data goes into an empty one.")
+
+
+# ---------------------------------------------------------------- schema and database
+
+
+def test_the_schema_is_printed_as_it_is_committed(data_dir: Path) -> None:
+    printed = run(data_dir, "schema").output
+    assert printed == (ROOT / "schema/schema.graphql").read_text()
+    assert printed.rstrip() == build_api().as_str().rstrip()
+    assert not data_dir.exists()
+
+
+def test_a_database_is_upgraded_and_again_without_harm(data_dir: Path, empty_database_url: str) -> None:
+    for _ in range(2):
+        upgraded = run(data_dir, "db", "upgrade", database_url=empty_database_url)
+        assert (upgraded.exit_code, upgraded.output) == (0, "The database has the newest schema.\n")
+    assert Rows(empty_database_url).execute("SELECT * FROM accounts") == []
+
+
+def test_without_settings_everything_is_in_the_data_directory(data_dir: Path) -> None:
+    run(data_dir, "operator", "create", "--email", EMAIL, stdin=GOOD)
+    assert {path.name.partition("-wal")[0].partition("-shm")[0] for path in data_dir.iterdir()} == {
+        "sealkey.sqlite3",
+        "server-keys.json",
+    }
+
+
+# ---------------------------------------------------------------- decrypt
+
+CONTENT = b"API Key,API Secret\r\nsealkey_key_1,sealkey_secret_2\r\n"
+SEAL = {"CMS": seal_cms, "JWE": seal_jwe}
+
+
+def decrypt(tmp_path: Path, envelope: bytes, pem: str, stdin: str | None = None) -> Result:
+    (tmp_path / "ci.enc").write_bytes(envelope)
+    (tmp_path / "private.pem").write_text(pem)
+    arguments = ("decrypt", str(tmp_path / "ci.enc"), "--key", str(tmp_path / "private.pem"))
+    return run(tmp_path / "data", *arguments, stdin=stdin)
+
+
+@pytest.mark.parametrize("form", SEAL)
+def test_an_encrypted_file_is_opened_with_the_private_key(tmp_path: Path, form: str) -> None:
+    opened = decrypt(tmp_path, SEAL[form](CONTENT, keys.recipient()), keys.private_pem())
+    assert (opened.exit_code, opened.stdout_bytes) == (0, CONTENT)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_key_under_a_passphrase_asks_for_it(tmp_path: Path) -> None:
+    envelope, pem = seal_cms(CONTENT, keys.recipient()), keys.private_pem(PrivateFormat.PKCS8, keys.PROTECTED)
+    opened = decrypt(tmp_path, envelope, pem, stdin=keys.PASSPHRASE.decode() + "\n")
+    assert (opened.exit_code, opened.stdout_bytes) == (0, CONTENT)
+    refused = decrypt(tmp_path, envelope, pem, stdin="wrong\n")
+    assert (refused.exit_code, refused.stdout_bytes) == (1, b"")
+    assert "Error: The passphrase is wrong" in refused.stderr
+
+
+@pytest.mark.parametrize("form", SEAL)
+def test_another_key_opens_nothing(tmp_path: Path, form: str) -> None:
+    sealed = SEAL[form](CONTENT, keys.recipient())
+    other = keys.private_key(name="Other").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, keys.UNPROTECTED)
+    assert "key" in error_of(decrypt(tmp_path, sealed, other.decode()))
+
+
+@pytest.mark.parametrize("form", SEAL)
+def test_an_altered_file_opens_to_nothing(tmp_path: Path, form: str) -> None:
+    sealed = bytearray(SEAL[form](CONTENT, keys.recipient()))
+    at = len(sealed) * 3 // 4
+    sealed[at : at + 1] = b"A" if sealed[at : at + 1] != b"A" else b"B"
+    assert "altered" in error_of(decrypt(tmp_path, bytes(sealed), keys.private_pem()))
+
+
+@pytest.mark.parametrize(
+    ("envelope", "pem", "expected"),
+    [
+        (b"", "private", "The file is neither a CMS envelope in PEM nor a JWE."),
+        (b"\0\xff", "private", "The file is neither a CMS envelope in PEM nor a JWE."),
+        (b"", "public", "This is a public key. An envelope opens only with the private key."),
+        (b"", "none", "This is no private key in PEM, or a damaged one."),
+    ],
+)
+def test_what_is_no_envelope_or_no_private_key_is_told(
+    tmp_path: Path, envelope: bytes, pem: str, expected: str
+) -> None:
+    texts = {"private": keys.private_pem(), "public": keys.spki_pem(keys.public_key()), "none": "none"}
+    assert error_of(decrypt(tmp_path, envelope, texts[pem])) == expected
+
+
+def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path) -> None:
+    result = run(tmp_path, "decrypt", str(tmp_path / "ci.enc"), "--key", str(tmp_path / "private.pem"))
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+# ---------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "http"),
+        ("port", "65536"),
+        ("workers", "0"),
+        ("database_pool_size", "1"),
+        ("issuer", "keys.example"),
+        ("issuer", "https://keys.example/"),
+        ("issuer", "https://keys.example/?a=b"),
+        ("key_prefix", "Acme"),
+        ("key_prefix", "acme_"),
+        ("key_prefix", "a" * 17),
+        ("key_prefix", ""),
+        ("access_token_seconds", "29"),
+        ("session_hours", "0.5"),
+        ("invitation_days", "91"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_and_its_value_is_not_repeated(data_dir: Path, name: str, value: str) -> None:
+    told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, stdin=GOOD, **{name: value}))
+    assert f"SEALKEY_{name.upper()}: " in told
+    assert len(value) < 5 or value not in told
+    assert not data_dir.exists()
+
+
+def test_all_wrong_settings_are_told_at_once(data_dir: Path) -> None:
+    told = error_of(run(data_dir, "db", "upgrade", port="x", workers="x"))
+    assert ("SEALKEY_PORT" in told, "SEALKEY_WORKERS" in told) == (True, True)
+
+
+@pytest.mark.parametrize("url", ["mysql://root:hunter2@localhost/db", "hunter2", "postgresql+hunter2://"])
+def test_another_kind_of_database_is_refused_without_repeating_its_url(data_dir: Path, url: str) -> None:
+    told = error_of(run(data_dir, "db", "upgrade", database_url=url))
+    assert told == "SEALKEY_DATABASE_URL must begin with sqlite:// or postgres://."
+
+
+def test_a_database_that_does_not_answer_is_told_in_a_sentence(data_dir: Path) -> None:
+    url = "postgres://olga:hunter2@127.0.0.1:1/sealkey"
+    told = error_of(run(data_dir, "db", "upgrade", database_url=url))
+    assert "database" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.engine("postgres")
+@pytest.mark.parametrize("wrong", ["password", "database"])
+def test_a_database_that_does_not_let_the_server_in_is_told_in_a_sentence(
+    data_dir: Path, database_url: str, wrong: str
+) -> None:
+    user, at, rest = database_url.removeprefix("postgres://").partition("@")
+    url = f"postgres://{user}hunter2{at}{rest}" if wrong == "password" else f"{database_url}_hunter2"
+    told = error_of(run(data_dir, "db", "upgrade", database_url=url))
+    assert "database" in told
+
+
+def test_a_file_that_is_no_database_is_told_in_a_sentence(data_dir: Path) -> None:
+    data_dir.mkdir()
+    (data_dir / "sealkey.sqlite3").write_text("no database at all, " * 1000)
+    assert "database" in error_of(run(data_dir, "db", "upgrade"))
+
+
+def test_a_data_directory_that_can_not_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told = error_of(run(tmp_path / "file" / "data", "db", "upgrade"))
+    assert str(tmp_path / "file") in told
+
+
+def test_settings_come_from_a_file_and_the_environment_wins(data_dir: Path, tmp_path: Path) -> None:
+    config = tmp_path / "sealkey.toml"
+    config.write_text('port = "http"\nworkers = 0\n')
+    told = error_of(run(data_dir, "db", "upgrade", config_file=str(config), workers="1"))
+    assert ("SEALKEY_PORT" in told, "SEALKEY_WORKERS" in told) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "which is not there."),
+        ("port 80", "is not a TOML file."),
+        ("\udcff", "is not a TOML file."),
+        ('password = "hunter2"', "SEALKEY_PASSWORD: "),
+    ],
+    ids=["none", "no TOML", "no text", "an unknown setting"],
+)
+def test_a_wrong_settings_file_is_told_without_repeating_what_is_in_it(
+    data_dir: Path, tmp_path: Path, content: str | None, expected: str
+) -> None:
+    config = tmp_path / "sealkey.toml"
+    if content is not None:
+        config.write_bytes(content.encode(errors="surrogateescape"))
+    told = error_of(run(data_dir, "db", "upgrade", config_file=str(config)))
+    assert expected in told
+    assert "hunter2" not in told
+
+
+# ---------------------------------------------------------------- the server's keys
+
+ANOTHER_KEY = re.compile(r"the database was set up with another [a-z]+-[a-z]+-1 key: give the server the keys it had")
+
+
+def test_the_keys_are_made_on_first_start_and_nobody_else_can_read_them(data_dir: Path, database_url: str) -> None:
+    create_operator(data_dir, database_url)
+    file = data_dir / "server-keys.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    held = json.loads(file.read_text())["keys"]
+    assert [key["kid"] for key in held] == ["credential-hashing-1", "audit-hashing-1", "token-signing-1"]
+    before = file.read_bytes()
+    create_operator(data_dir, database_url, email="otto@provider.example")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o620])
+def test_keys_that_others_can_read_or_change_are_refused(data_dir: Path, database_url: str, mode: int) -> None:
+    create_operator(data_dir, database_url)
+    file = data_dir / "server-keys.json"
+    file.chmod(mode)
+    told = error_of(create_operator(data_dir, database_url, email="otto@provider.example"))
+    assert f"chmod 600 {file}" in told
+
+
+def test_keys_of_another_database_are_noticed_at_once(data_dir: Path, tmp_path: Path, database_url: str) -> None:
+    create_operator(data_dir, database_url)
+    told = error_of(create_operator(tmp_path / "other", database_url, email="otto@provider.example"))
+    assert ANOTHER_KEY.fullmatch(told)
+    assert Rows(database_url).execute("SELECT count(*) FROM users") == [(1,)]
+
+
+def test_the_keys_may_be_in_the_environment_or_in_another_file(
+    data_dir: Path, tmp_path: Path, database_url: str
+) -> None:
+    create_operator(data_dir, database_url)
+    content = (data_dir / "server-keys.json").read_text()
+    elsewhere = tmp_path / "keys.json"
+    (data_dir / "server-keys.json").rename(elsewhere)
+    for number, settings in enumerate(({"keys": content}, {"keys_file": str(elsewhere)})):
+        email = f"otto{number}@provider.example"
+        arguments = ("operator", "create", "--email", email)
+        created = run(data_dir, *arguments, stdin=GOOD, database_url=database_url, **settings)
+        assert created.exit_code == 0
+    assert not (data_dir / "server-keys.json").exists()
+
+
+def test_damaged_keys_are_told_without_repeating_them(data_dir: Path, database_url: str) -> None:
+    content = generate_keyring().decode()
+    told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, database_url=database_url, keys=content[:-9]))
+    assert told == "the key file is not a JWK Set as Sealkey writes it"
+
+
+# ---------------------------------------------------------------- serving
+
+
+def test_a_server_with_the_wrong_keys_does_not_start_and_says_why(
+    data_dir: Path, tmp_path: Path, database_url: str
+) -> None:
+    create_operator(data_dir, database_url)
+    with Serving(tmp_path / "other", database_url=database_url) as server:
+        status, errors = server.failure()
+    assert status == 1
+    assert ANOTHER_KEY.fullmatch(errors.removeprefix("Error: ").rstrip("\n"))
+
+
+def test_a_server_does_not_start_where_another_one_listens(data_dir: Path, database_url: str) -> None:
+    with running_server(database_url, data_dir, FakeClock()) as other:
+        port = other.url.rpartition(":")[2]
+        with Serving(data_dir, "--port", port, database_url=database_url) as server:
+            status, errors = server.failure()
+    assert status == 1
+    assert f"127.0.0.1:{port}" in errors
+    assert "Traceback" not in errors

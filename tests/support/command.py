@@ -1,0 +1,96 @@
+"""The `sealkey` command, as its users run it."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from click.testing import CliRunner, Result
+
+from server.cli import main
+from tests.support.server import Client
+
+SEALKEY = Path(sys.executable).with_name("sealkey")
+
+
+def environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    """Settings as SEALKEY_*: `workers="2"` is SEALKEY_WORKERS=2."""
+    given = {f"SEALKEY_{name.upper()}": value for name, value in settings.items()}
+    return {"SEALKEY_DATA_DIR": str(data_dir), **given}
+
+
+def run(data_dir: Path, *arguments: str, stdin: str | None = None, **settings: str) -> Result:
+    """A command, run in this process. What it fails with must be a sentence, and no traceback."""
+    result = CliRunner().invoke(main, arguments, input=stdin, env=environment(data_dir, **settings))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def error_of(result: Result) -> str:
+    """The sentence that a command failed with; nothing else was written."""
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    return line.removeprefix("Error: ")
+
+
+class Serving:
+    """`sealkey serve` in a process of its own, stopped at the end of the block."""
+
+    def __init__(self, data_dir: Path, *arguments: str, **settings: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.output = ""
+        with tempfile.TemporaryFile("w+") as errors:
+            self._errors = os.fdopen(os.dup(errors.fileno()), "r")
+            self._process = subprocess.Popen(
+                [SEALKEY, "serve", "--port", str(port), *arguments],
+                env={"PATH": os.defpath, **environment(data_dir, **settings)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self.output += self._process.communicate(timeout=30)[0]
+        self._ended_with = self.errors
+        self._errors.close()
+
+    def wait(self) -> Self:
+        """Until it listens."""
+        assert self._process.stdout
+        self.output += self._process.stdout.readline()
+        assert "is serving" in self.output, self.errors
+        return self
+
+    def failure(self) -> tuple[int, str]:
+        """The exit status and what was written to standard error by one that can't start."""
+        self._process.wait(30)
+        return self._process.returncode, self.errors
+
+    @property
+    def errors(self) -> str:
+        """All that was written to standard error, which is where the log goes."""
+        if self._errors.closed:
+            return self._ended_with
+        self._errors.seek(0)
+        return self._errors.read()
+
+    def client(self, token: str | None = None) -> Client:
+        return Client(self.url, token)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
