@@ -56,7 +56,11 @@ class GraphQLEndpoint:
         except BadRequest as error:
             body = {"errors": [_error(str(error), "BAD_REQUEST")]}
             return _answer(body, error.status, media_type, error.headers)
-        body = await self._execute(operation, await _caller(request))
+        try:
+            caller = await _caller(request)
+        except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
+            return _answer({"errors": [_fault(error)]}, 500, media_type)
+        body = await self._execute(operation, caller)
         # A client that knows the newer media type reads the status; older ones expect 200 for whatever GraphQL says.
         failed_before_execution = "data" not in body
         status = 400 if failed_before_execution and media_type == _GRAPHQL_JSON else 200
@@ -123,13 +127,13 @@ def _check_operation(operation: Any) -> None:
 
 def _present(error: GraphQLError) -> dict[str, Any]:
     """An error as the client sees it: nothing of what it sent, and of what was not foreseen only an id."""
-    code, message = top_level_code(error), error.message
-    if code is None and error.path is not None and error.original_error is not None:
-        code = "INTERNAL_SERVER_ERROR"
-        message = f"Something went wrong here. The log has it under {log_fault(error.original_error)}."
-    elif code is None:
-        code, message = _request_code(error), without_values(message)
-    presented = _error(message, code)
+    code = top_level_code(error)
+    if code is not None:
+        presented = _error(error.message, code)
+    elif error.path is not None and error.original_error is not None:
+        presented = _fault(error.original_error)
+    else:
+        presented = _error(without_values(error.message), _request_code(error))
     if error.locations:
         presented["locations"] = [location.formatted for location in error.locations]
     return {**presented, "path": error.path} if error.path else presented
@@ -139,6 +143,10 @@ def _request_code(error: GraphQLError) -> str:
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED"
     return "BAD_USER_INPUT" if error.message.startswith(_BAD_INPUT) else "GRAPHQL_VALIDATION_FAILED"
+
+
+def _fault(error: BaseException) -> dict[str, Any]:
+    return _error(f"Something went wrong here. The log has it under {log_fault(error)}.", "INTERNAL_SERVER_ERROR")
 
 
 def _error(message: str, code: str) -> dict[str, Any]:
