@@ -62,6 +62,8 @@ class GraphQLEndpoint:
         except OpenIdUnavailable as unavailable:
             log.error("openid_unavailable", reason=str(unavailable))
             return _answer({"errors": [_error("Who you are can't be checked now.", "UNAVAILABLE")]}, 503, media_type)
+        except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
+            return _answer({"errors": [_fault(error)]}, 500, media_type)
         body = await self._execute(operation, context)
         # A client that knows the newer media type reads the status; older ones expect 200 for whatever GraphQL says.
         failed_before_execution = "data" not in body
@@ -121,13 +123,13 @@ def _check_operation(operation: Any) -> None:
 
 def _present(error: GraphQLError) -> dict[str, Any]:
     """An error as the client sees it: nothing of what it sent, and of what was not foreseen only an id."""
-    code, message = top_level_code(error), error.message
-    if code is None and error.path is not None and error.original_error is not None:
-        code = "INTERNAL_SERVER_ERROR"
-        message = f"Something went wrong here. The log has it under {log_fault(error.original_error)}."
-    elif code is None:
-        code, message = _request_code(error), without_values(message)
-    presented = _error(message, code)
+    code = top_level_code(error)
+    if code is not None:
+        presented = _error(error.message, code)
+    elif error.path is not None and error.original_error is not None:
+        presented = _fault(error.original_error)
+    else:
+        presented = _error(without_values(error.message), _request_code(error))
     if seconds := retry_after(error):
         presented["extensions"]["retryAfterSeconds"] = seconds
     if error.locations:
@@ -139,6 +141,10 @@ def _request_code(error: GraphQLError) -> str:
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED"
     return "BAD_USER_INPUT" if error.message.startswith(_BAD_INPUT) else "GRAPHQL_VALIDATION_FAILED"
+
+
+def _fault(error: BaseException) -> dict[str, Any]:
+    return _error(f"Something went wrong here. The log has it under {log_fault(error)}.", "INTERNAL_SERVER_ERROR")
 
 
 def _error(message: str, code: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import hmac
 import os
 import secrets
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -101,14 +101,13 @@ def read_keyring(data: bytes) -> Keyring:
     """The keys in a key file. Raises KeyringUnreadable."""
     try:
         keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
-        hashing = [SymmetricKey(key["kid"], _unpadded(key["k"])) for key in keys if key["kty"] == "oct"]
-        signing = [SigningKey(key["kid"], ECKey.import_key(key)) for key in keys if key["kty"] == "EC"]
+        hashing = [SymmetricKey(_id(key), _unpadded(key["k"])) for key in keys if key["kty"] == "oct"]
+        signing = [SigningKey(_id(key), ECKey.import_key(key)) for key in keys if key["kty"] == "EC"]
     except (ValueError, KeyError, TypeError, JoseError):
         # Not chained: what the parser would quote is key material.
         raise KeyringUnreadable("the key file is not a JWK Set as Sealkey writes it") from None
-    keyring = Keyring({key.id: key for key in hashing}, {key.id: key for key in signing})
-    _check(keyring)
-    return keyring
+    _check(hashing, signing)
+    return Keyring({key.id: key for key in hashing}, {key.id: key for key in signing})
 
 
 def load_keyring(path: Path) -> Keyring:
@@ -124,13 +123,25 @@ def load_keyring(path: Path) -> Keyring:
         raise KeyringUnreadable(f"{path}: {error}") from None
 
 
-def _check(keyring: Keyring) -> None:
-    if any(len(key.key) != 32 for key in keyring.symmetric_keys.values()):
+def _check(hashing: list[SymmetricKey], signing: list[SigningKey]) -> None:
+    if any(len(key.key) != 32 for key in hashing):
         raise KeyringUnreadable("a symmetric key does not have 32 bytes")
-    ids = [*keyring.symmetric_keys, *keyring.signing_keys]
+    if not all(key.key.is_private and key.key.curve_name == "P-256" for key in signing):
+        raise KeyringUnreadable("a signing key is not a private key on the curve P-256")
     for purpose in Purpose:
-        if not any(id_.startswith(f"{purpose}-") for id_ in ids):
+        fit: Sequence[SymmetricKey | SigningKey] = signing if purpose is Purpose.TOKEN_SIGNING else hashing
+        if not any(key.id.startswith(f"{purpose}-") for key in fit):
             raise KeyringUnreadable(f"there is no {purpose} key")
+    ids = [key.id for key in hashing] + [key.id for key in signing]
+    for id_ in ids:
+        if ids.count(id_) > 1:
+            raise KeyringUnreadable(f"two keys have the id {id_}")
+
+
+def _id(key: Mapping[str, Any]) -> str:
+    if not isinstance(key["kid"], str):
+        raise TypeError("kid")
+    return key["kid"]
 
 
 def _symmetric(purpose: Purpose) -> dict[str, str]:

@@ -89,17 +89,30 @@ def test_of_two_hundred_credentials_of_one_name_one_is_generated(play: Play) -> 
     assert play.nobody.do("login", "scope", **delivery)["scope"] == "certificates"
 
 
-def test_of_fifty_credentials_asked_for_with_a_limit_of_two_two_are_generated(play: Play) -> None:
-    payloads = at_once((play.member, GENERATE, wanted(play, f"ci_{turn}")) for turn in range(50))
-    assert outcomes(payloads) == {"done": 2, "LIMIT_REACHED": 48}
+def places(play: Play, count: int) -> list[dict[str, str]]:
+    """Services and identities to generate for that have nothing in common but the account."""
+    made = []
+    for number in range(count):
+        fields = {"accountId": play.alder.id, "name": f"number {number}"}
+        identity = play.operator.do("submitIdentity", "identity { id }", kind="DOMAIN", **fields)["identity"]["id"]
+        play.operator.do("approveIdentity", "identity { id }", identityId=identity)
+        fields |= {"code": f"n{number}"}
+        service = play.operator.do("createService", "service { id }", identityIds=[identity], **fields)["service"]["id"]
+        made.append({"serviceId": service, "identityId": identity})
+    return made
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_of_fifty_credentials_asked_for_with_a_limit_of_two_two_are_generated(play: Play, held: int) -> None:
+    for turn in range(held):
+        play.generate(f"held_{turn}")
+    where = places(play, 10)
+    payloads = at_once(
+        (play.member, GENERATE, {**wanted(play, f"ci_{turn}"), **where[turn % 10]}) for turn in range(50)
+    )
+    assert outcomes(payloads) == {"done": 2 - held, "LIMIT_REACHED": 48 + held}
     assert play.rows.execute("SELECT count(*) FROM credentials") == [(2,)]
     assert events_of(play, "credential.generated") == 2
-
-
-def test_the_last_place_is_taken_once(play: Play) -> None:
-    play.generate("first")
-    payloads = at_once((play.member, GENERATE, wanted(play, f"ci_{turn}")) for turn in range(20))
-    assert outcomes(payloads) == {"done": 1, "LIMIT_REACHED": 19}
 
 
 def test_of_fifty_revocations_of_one_credential_one_counts(play: Play) -> None:

@@ -91,53 +91,51 @@ def _until_closed(text: str) -> str:
 
 
 _POSTGRES_TYPES = {"timestamp with time zone": "instant", "boolean": "flag"}
-_POSTGRES_TABLES = "SELECT oid, relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
 _POSTGRES_COLUMNS = """
-    SELECT attname, format_type(atttypid, atttypmod), attnotnull, (
+    SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, (
         SELECT confrelid::regclass || CASE WHEN (confupdtype, confdeltype) = ('a', 'a') THEN '' ELSE ' with action' END
         FROM pg_constraint WHERE conrelid = attrelid AND contype = 'f' AND conkey = ARRAY[attnum]
     )
-    FROM pg_attribute WHERE attrelid = {oid} AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
-_POSTGRES_KEY = """
-    SELECT attname FROM pg_constraint CROSS JOIN unnest(conkey) WITH ORDINALITY AS part (attnum, place)
-    JOIN pg_attribute USING (attnum)
-    WHERE conrelid = {oid} AND attrelid = {oid} AND contype = 'p' ORDER BY place
+_POSTGRES_KEYS = """
+    SELECT conrelid::regclass::text, array_agg(attname::text ORDER BY array_position(conkey, attnum))
+    FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+    WHERE connamespace = 'public'::regnamespace AND contype = 'p' GROUP BY conrelid
 """
 _POSTGRES_CHECKS = """
-    SELECT conname, array_agg(attname::text ORDER BY attname)
+    SELECT conrelid::regclass::text, conname, array_agg(attname::text)
     FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
-    WHERE conrelid = {oid} AND contype = 'c' AND convalidated GROUP BY conname
+    WHERE connamespace = 'public'::regnamespace AND contype = 'c' AND convalidated GROUP BY conrelid, conname
 """
 _POSTGRES_INDEXES = """
-    SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = {oid} AND NOT indisprimary AND indisvalid
+    SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE NOT indisprimary AND indisvalid
 """
 _POSTGRES_TRIGGERS = """
-    SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = {oid} AND NOT tgisinternal AND tgenabled = 'O'
+    SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'
 """
 
 
 def _postgres(rows: Rows) -> dict[str, list[str]]:
-    described = {}
-    for oid, table in rows.execute(_POSTGRES_TABLES):
-        if table in _NOT_OURS:
-            continue
-        checks = rows.execute(_POSTGRES_CHECKS.format(oid=oid))
-        described[table] = [
-            *(
-                _column(name, _postgres_type(type_), not not_null, reference)
-                for name, type_, not_null, reference in rows.execute(_POSTGRES_COLUMNS.format(oid=oid))
-            ),
-            f"key ({', '.join(name for (name,) in rows.execute(_POSTGRES_KEY.format(oid=oid)))})",
-            # A check without a name is given one by PostgreSQL, from the table and the column.
-            *sorted(
-                _check(None if name.startswith(f"{table}_") and name.endswith("_check") else name, columns)
-                for name, columns in checks
-            ),
-            *sorted(_index(definition) for (definition,) in rows.execute(_POSTGRES_INDEXES.format(oid=oid))),
-            *sorted(_trigger(definition) for (definition,) in rows.execute(_POSTGRES_TRIGGERS.format(oid=oid))),
-        ]
-    return described
+    described: dict[str, list[str]] = {}
+    for table, name, type_, not_null, reference in rows.execute(_POSTGRES_COLUMNS):
+        described.setdefault(table, []).append(_column(name, _postgres_type(type_), not not_null, reference))
+    lines = [
+        *((table, f"key ({', '.join(columns)})") for table, columns in rows.execute(_POSTGRES_KEYS)),
+        *sorted((table, _postgres_check(table, *check)) for table, *check in rows.execute(_POSTGRES_CHECKS)),
+        *sorted((table, _index(sql)) for table, sql in rows.execute(_POSTGRES_INDEXES) if table in described),
+        *sorted((table, _trigger(sql)) for table, sql in rows.execute(_POSTGRES_TRIGGERS)),
+    ]
+    for table, line in lines:
+        described[table].append(line)
+    return {table: lines for table, lines in described.items() if table not in _NOT_OURS}
+
+
+def _postgres_check(table: str, name: str, columns: list[str]) -> str:
+    # A check without a name is given one, from the table and the column.
+    given = name.startswith(f"{table}_") and name.endswith("_check")
+    return _check(None if given else name, columns)
 
 
 def _postgres_type(type_: str) -> str:

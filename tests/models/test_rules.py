@@ -33,6 +33,8 @@ from tests.support.server import START
 
 LATER = "'2026-02-01 00:00:00+00:00'"
 SOMEBODY_ELSE = UUID(int=99)
+WAITING = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"""
 
 
 def change(table: str, id_: UUID, assignments: str) -> str:
@@ -158,16 +160,14 @@ def test_of_two_who_would_write_the_same_event_at_once_one_fails(database_url: s
     first, second = (insertion("audit_events", samples.audit_event(ACCOUNT, 2, KEY)) for _ in range(2))
 
     async def race() -> None:
-        one, other = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
-        transaction = one.transaction()
-        await transaction.start()
-        await one.execute(first)
-        waiting = asyncio.create_task(other.execute(second))
-        await transaction.commit()
-        with pytest.raises(asyncpg.UniqueViolationError, match="audit_events_sequence"):
-            await waiting
-        await one.close()
-        await other.close()
+        async with asyncpg.create_pool(database_url, min_size=3, max_size=3) as pool:
+            async with pool.acquire() as one, one.transaction():
+                await one.execute(first)
+                waiting = asyncio.create_task(pool.execute(second))
+                while not await pool.fetchval(WAITING):
+                    assert not waiting.done()
+            with pytest.raises(asyncpg.UniqueViolationError, match="audit_events_sequence"):
+                await waiting
 
     asyncio.run(race())
 

@@ -28,7 +28,7 @@ AnyModel = TypeVar("AnyModel", Identity, Service, Credential)
 # Each example asks of many rows at once, in the one database of its test. One that fails is not made smaller, which
 # would take minutes.
 in_batches = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -1,6 +1,7 @@
 """GraphQL over HTTP, as badly as it can be spoken: each answer is JSON with a code, and none is a 500."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from server.graphql_endpoint import MAXIMUM_BODY
+from tests.plugins.database import Databases
 from tests.support.world import Play
 
 JSON = {"Content-Type": "application/json"}
@@ -296,10 +298,33 @@ def test_no_text_breaks_a_field(shared_play: Play, document: str, text: str) -> 
     assert "errors" not in shared_play.operator.execute(document, t=text)
 
 
-@pytest.mark.parametrize("email", ["\0", "a\0@b.example", "a@" + "b" * 300, "x" * 300_000], ids=ascii)
+ADDRESSES = ["an address with NUL", "an address too long", "a very long text"]
+
+
+@pytest.mark.parametrize("email", [TEXTS[name] for name in ADDRESSES], ids=ADDRESSES)
 def test_no_text_breaks_the_sign_in(shared_play: Play, email: str) -> None:
     refusals = shared_play.nobody.refusals("signIn", "sessionToken", email=email, password=email)
     assert refusals == [("INVALID_CREDENTIALS", None)]
+
+
+def test_what_was_not_foreseen_is_told_with_an_id_and_nothing_else(play: Play) -> None:
+    """In a field, beside the data; before any field is reached, by the status as well."""
+    for table, status in (("credentials", 200), ("sessions", 500)):
+        play.rows.execute(f"ALTER TABLE {table} RENAME TO lost_{table}")
+        answer = ask(play, {"query": "{ credentials { totalCount } }"}, **play.member.headers)
+        assert answer.status_code == status
+        (error,) = answer.json()["errors"]
+        assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+        assert re.fullmatch(r"Something went wrong here. The log has it under [0-9a-f]{32}\.", error["message"])
+
+
+@pytest.mark.engine("postgres")
+def test_a_server_whose_database_is_gone_lives_on_and_says_that_it_is_not_ready(
+    play: Play, databases: Databases
+) -> None:
+    databases.drop_database(play.server.database_url.rpartition("/")[2])
+    assert (get(play, "/readyz").status_code, get(play, "/healthz").status_code) == (503, 200)
+    assert get(play, "/readyz").text == "the database does not answer"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -46,15 +46,15 @@ def _plain(column: str, value: Any) -> Any:
 
 
 def combined(choices: list[Choice]) -> Iterator[tuple[Choice, ...]]:
-    """None of them, each alone, each two of different fields, and all of three fields that come first."""
+    """None of them, each alone, each two fields together by two values of each, and all fields at once."""
     yield ()
-    for number in (1, 2):
-        for some in combinations(choices, number):
-            if len({choice.field for choice in some}) == number:
-                yield some
-    by_field = list({choice.field: choice for choice in choices}.values())
-    yield from combinations(by_field, 3)
-    yield tuple(by_field)
+    yield from ((choice,) for choice in choices)
+    by_field: dict[str, list[Choice]] = {}
+    for choice in choices:
+        by_field.setdefault(choice.field, []).append(choice)
+    for one, other in combinations(by_field.values(), 2):
+        yield from product(one[:2], other[:2])
+    yield tuple(some[0] for some in by_field.values())
 
 
 def check_filters(client: Client, field: str, kind: Kind, rows: list[Row], choices: list[Choice]) -> None:

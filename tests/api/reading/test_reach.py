@@ -171,7 +171,7 @@ def test_an_operator_finds_either_accounts_thing_but_nothing_that_is_not_there(
     for account in (full.alder, full.birch):
         there = of_another(account, filter_name, field)
         assert "errors" not in listing.having(**{filter_name: there}).answer()
-        for missing in of_nothing(there):
+        for missing in of_nothing(there)[:3]:
             assert listing.having(**{filter_name: missing}).refusal()[0] == "NOT_FOUND", missing
 
 
