@@ -1,6 +1,7 @@
 """Somebody whom only the OpenID provider knows comes for the first time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.openid.conftest import Believing
 from tests.openid.people import VIEWER, by_password, emails, events, is_refused, viewer
@@ -98,9 +99,9 @@ def test_the_provider_s_own_staff_are_operators_of_no_account(provider: Provider
 def test_the_names_of_the_claims_are_the_deployment_s(provider: Provider, believing: Believing) -> None:
     names = {"oidc_account_claim": "org", "oidc_role_claim": "https://x.example/role", "oidc_api_access_claim": "api"}
     play = believing(provider, **names)
-    contact = {"email": CAROL, "email_verified": True}
-    said = provider.token("carol", **contact, **{"org": "Birch", "https://x.example/role": "AUDITOR", "api": True})
-    seen = viewer(play, said)
+    said: dict[str, Any] = {"org": "Birch", "https://x.example/role": "AUDITOR", "api": True}
+    token = provider.token("carol", email=CAROL, email_verified=True, **said)
+    seen = viewer(play, token)
     assert (seen["account"]["name"], seen["role"], seen["user"]["apiAccess"]) == ("Birch", "AUDITOR", True)
 
 

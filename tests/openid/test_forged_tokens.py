@@ -199,7 +199,7 @@ def test_garbage(unchanged: Play, garbage: str) -> None:
         f"{unchanged.server.url}/graphql",
         json={"query": VIEWER},
         verify=False,
-        headers={"Authorization": f"Bearer {garbage}".encode("latin-1")},
+        headers={b"Authorization": f"Bearer {garbage}".encode("latin-1")},
     )
     assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 

@@ -77,7 +77,9 @@ def believing(answers: Answers) -> OpenIdProvider:
 
 
 @pytest.mark.parametrize(
-    ("key", "algorithm"), [(RSA, "RS256"), (RSA, "PS256"), (EC, "ES256"), (ED, "Ed25519")], ids=lambda value: str(value)
+    ("key", "algorithm"),
+    [(RSA, "RS256"), (RSA, "PS256"), (EC, "ES256"), (ED, "Ed25519")],
+    ids=["RS256", "PS256", "ES256", "Ed25519"],
 )
 def test_signatures_of_the_allowed_kinds_are_believed(key: Key, algorithm: str) -> None:
     provider = believing(Answers(public(RSA), public(EC), public(ED)))
