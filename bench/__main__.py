@@ -1,4 +1,5 @@
-"""Measures the two paths that matter most, each beside the least that it could cost, in one run, interleaved.
+"""Measures the two paths that matter most, each beside the least that it could cost, in one run, interleaved; and
+signing in with an address that somebody has beside one that nobody has, which should be 1.0.
 
     make bench        the ratios: how many times the least each path takes
 
@@ -8,13 +9,17 @@ No figure here is a test: machines differ, ratios less so.
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
+from ipaddress import IPv4Address
+from itertools import count
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 from auth.crypto.credential_format import generate_api_key, generate_api_secret
 from auth.crypto.keyring import Purpose
+from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import hash_secret, secret_matches
 from auth.principal import Principal
 from models.account import Account, DeliveryMethod
@@ -26,6 +31,8 @@ from models.service import Service
 from models.user import Role, User
 from resolvers.caller import Caller, Deployment
 from resolvers.check_credential import Question, verify_credential
+from resolvers.errors import Refused
+from resolvers.sessions import sign_in
 from schema.api import build_api
 from schema.context import Context
 from server.app import deployed
@@ -66,9 +73,24 @@ async def _measure(deployment: Deployment, question: Question) -> None:
     async def page() -> None:
         assert not (await api.execute(_PAGE, context_value=context)).errors
 
+    sources = count()
+
+    async def sign_in_in_vain(email: str) -> None:
+        # Each from elsewhere, so that none of them has to wait.
+        elsewhere = replace(caller, source_ip=str(IPv4Address(0x0A000000 + next(sources))), now=deployment.clock())
+        with suppress(Refused):
+            await sign_in(elsewhere, email=email, password=Secret("not the password"))
+
+    async def known() -> None:
+        await sign_in_in_vain(operator.email)
+
+    async def unknown() -> None:
+        await sign_in_in_vain("nobody@sealkey.example")
+
     print("One round of each before counting; then the median of", ROUNDS, "rounds.")
     await _compare("check a credential", check, "its keyed hash alone", keyed_hash, times=300)
     await _compare("a page of 100 credentials", page, "its rows alone", rows, times=20)
+    await _compare("a wrong password, address known", known, "the same, address unknown", unknown, times=5)
 
 
 async def _compare(

@@ -14,6 +14,7 @@ from auth.permissions import Permission
 from auth.policy import Denied, authorize, require_person
 from models.access_token import AccessToken, AccessTokenKind
 from models.account import Account
+from models.audit import DEPLOYMENT_CHAIN, AuditChain
 from models.database import locked, transaction
 from models.ids import Kind, new_id, row_id
 from models.instants import to_millisecond
@@ -77,6 +78,8 @@ async def create_gateway_token(
     if account_id is not None:
         serves = (await load(Account, scope, account_id, "account_id")).id
     async with transaction():
+        # Whoever else makes one for the same account, or for all, waits: two can't both take the last place.
+        await locked(AuditChain.filter(id=serves or DEPLOYMENT_CHAIN)).get()
         return await _create(
             caller,
             AccessTokenKind.GATEWAY,

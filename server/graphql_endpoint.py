@@ -3,12 +3,12 @@
 Wrong requests are told apart by status (400, 405, 413, 415), and none of them reaches the schema.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 import orjson
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError
 from graphql.error import GraphQLSyntaxError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -79,9 +79,8 @@ class GraphQLEndpoint:
             operation_name=operation.get("operationName") or None,
             context_value=context,
         )
-        for error in result.errors or ():
-            if isinstance(error.original_error, Forbidden):
-                await record_denial(context.caller, error.original_error, str(error.path[-1] if error.path else ""))
+        for field, denial in _denials(result.errors or ()).items():
+            await record_denial(context.caller, denial, field)
         errors = [_present(error) for error in result.errors or ()]
         failed_before_execution = result.data is None and all("path" not in error for error in errors)
         body = {} if failed_before_execution else {"data": result.data}
@@ -119,6 +118,17 @@ def _check_operation(operation: Any) -> None:
     for name, kind in (("variables", dict), ("operationName", str), ("extensions", dict)):
         if not isinstance(operation.get(name), kind | None):
             raise BadRequest(400, f"{name} must be {'an object' if kind is dict else 'a string'}, or left out.")
+
+
+def _denials(errors: Iterable[GraphQLError]) -> dict[str, Forbidden]:
+    """What was denied, by the field's own name and not the alias that the client gave it; each field once, however
+    often one operation asked for it."""
+    return {
+        node.name.value: error.original_error
+        for error in errors
+        for node in error.nodes or ()
+        if isinstance(error.original_error, Forbidden) and isinstance(node, FieldNode)
+    }
 
 
 def _present(error: GraphQLError) -> dict[str, Any]:

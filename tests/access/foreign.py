@@ -62,11 +62,12 @@ def not_there(stage: Stage, place: Place) -> str:
 
 
 def not_such(stage: Stage, place: Place) -> list[str]:
-    """Ids of other types, and what is no id at all."""
-    mine = stage.mine.ids[place.type]
-    others = [id_ for type_, id_ in stage.theirs.ids.items() if type_ != place.type]
+    """Ids of another type, and what is no id at all."""
+    another = node_types()[node_types().index(place.type) - 1]
+    others = [stage.theirs.ids[another]]
     if not (place.takes_any_type or place.field.of):
-        others += [id_ for type_, id_ in stage.mine.ids.items() if type_ != place.type]
+        others.append(stage.mine.ids[another])
+    mine = stage.mine.ids[place.type]
     return [*others, mine.upper(), f" {mine}", f"{mine}0", mine[:-1], *_GARBAGE]
 
 

@@ -61,15 +61,7 @@ def test_while_the_provider_is_away_nobody_s_token_is_believed_and_nobody_s_is_r
     written = "".join(capfd.readouterr())
     assert "openid_unavailable" in written
     assert not any(part in written for part in token.split("."))
-
-
-def test_what_needs_no_sign_in_is_not_answered_either_to_who_sends_such_a_token(
-    ours: Ours, believing: Believing
-) -> None:
-    ours.start()
-    token = ours.token()
-    ours.stop()
-    play = believing(ours.provider)
+    # Nor is what needs no sign-in answered to who sends such a token.
     response = play.server.client(token).post("{ __typename }")
     assert (response.status_code, response.json()) == (503, UNAVAILABLE)
 

@@ -13,7 +13,7 @@ from tests.support.processes import free_port, running_process
 CLIENT_ID = "sealkey-portal"
 _REDIRECT = "http://127.0.0.1/signed-in"
 # The claims that a user here needs to be made on first sight.
-MEMBER_OF_ALDER: dict[str, Any] = {
+MEMBER_OF_ALDER: Mapping[str, Any] = {
     "email": "carol@alder.example",
     "email_verified": True,
     "name": "Carol Alder",

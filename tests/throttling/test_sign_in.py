@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from resolvers import throttling
 from tests.support.rows import rows
 from tests.support.server import Client
 from tests.support.world import OPERATOR, PASSWORD, Play
@@ -131,6 +132,17 @@ def test_signing_in_as_oneself_in_between_does_not_open_the_way_for_guesses(play
 
 
 def test_tries_that_were_not_made_are_not_held_against_the_source(play: Play) -> None:
+    use_up(play.nobody)
+    for _ in range(60):
+        assert sign_in(play.nobody, "the password of last year") == 1
+    assert sign_in(play.nobody, PASSWORD, COLLEAGUE) == IN
+
+
+def test_nor_are_those_that_lost_a_race(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing_known_yet(_keys: object, _now: int) -> int:
+        return 0
+
+    monkeypatch.setattr(throttling, "wait_for", nothing_known_yet)
     use_up(play.nobody)
     for _ in range(60):
         assert sign_in(play.nobody, "the password of last year") == 1

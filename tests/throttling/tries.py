@@ -52,9 +52,9 @@ def sign_in_fields(guesses: Iterable[str], email: str = MEMBER) -> Iterator[str]
         yield f'signIn(input: {{email: "{email}", password: "{guess}"}}) {{ userErrors {{ code }} }}'
 
 
-def denied(play: Play, event_type: str = "sign_in.denied", since: int = 0) -> int:
+def denied(play: Play, event_type: str = "sign_in.denied") -> int:
     """How many tries were made in vain: each is in the audit log."""
-    return denied_at(play.operator, event_type) - since
+    return denied_at(play.operator, event_type)
 
 
 def denied_at(operator: Client, event_type: str = "sign_in.denied") -> int:

@@ -1,0 +1,32 @@
+"""What somebody was not allowed to do is in the audit log, in words that they did not choose, and once for each
+request."""
+
+from tests.access.stage import Stage
+from tests.access.tables import Tables, changes
+
+
+def test_a_denial_is_recorded_under_the_field_s_own_name_whatever_alias_it_was_given(
+    stage: Stage, tables: Tables
+) -> None:
+    before = tables.dump()
+    assert stage.clients["auditor"].error_code(
+        'mutation { a_look: createAccount(input: { name: "Mine" }) { userErrors { code } } }'
+    )
+    (_, (event,)) = changes(before, tables.dump())["audit_events"]
+
+    assert event["summary"].startswith("createAccount was denied: ")
+
+
+def test_one_request_that_is_denied_a_field_many_times_is_recorded_once(stage: Stage, tables: Tables) -> None:
+    before = tables.dump()
+    answer = stage.clients["gateway"].execute(
+        """mutation ($input: VerifyCredentialsInput!) {
+            verifyCredentials(input: $input) { results { code credential { id auditEvents { totalCount } } } }
+        }""",
+        input={"credentials": [stage.mine.keys] * 20},
+    )
+    (_, (event,)) = changes(before, tables.dump())["audit_events"]
+
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["FORBIDDEN"] * 20
+    assert [each["code"] for each in answer["data"]["verifyCredentials"]["results"]] == ["OK"] * 20
+    assert event["summary"].startswith("auditEvents was denied: ")
