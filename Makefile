@@ -10,6 +10,7 @@ SHELL = /bin/sh
 HOST = 127.0.0.1
 PORT = 8000
 PYTEST_ARGS =
+LIFE_STEPS = 20000
 
 # npm says nothing unless it fails; what it said is then shown.
 quietly = mkdir -p .make && ($(1)) >.make/last.log 2>&1 || { cat .make/last.log >&2; exit 1; }
@@ -17,6 +18,7 @@ quietly = mkdir -p .make && ($(1)) >.make/last.log 2>&1 || { cat .make/last.log 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+LIFE = $(BIN)/python -m pytest -q tests/life/test_whole_life.py $(PYTEST_ARGS)
 
 .PHONY: help
 help: ## Show this list
@@ -43,6 +45,14 @@ test-postgres: test-setup ## Run those that need a database again, on PostgreSQL
 	@echo "Testing what needs a database on PostgreSQL."
 	@SEALKEY_TEST_DATABASE=postgres $(PYTEST) -m database
 	@echo "The tests that need a database passed on PostgreSQL."
+
+.PHONY: campaign-life
+campaign-life: .venv/.development ## Compare long lives of credentials with a reference (LIFE_STEPS=20000, a quarter on PostgreSQL)
+	@echo "Taking $(LIFE_STEPS) steps on SQLite."
+	@SEALKEY_TEST_DATABASE=sqlite SEALKEY_LIFE_STEPS=$(LIFE_STEPS) $(LIFE)
+	@echo "Taking $$(($(LIFE_STEPS) / 4)) steps on PostgreSQL."
+	@SEALKEY_TEST_DATABASE=postgres SEALKEY_LIFE_STEPS=$$(($(LIFE_STEPS) / 4)) $(LIFE)
+	@echo "The server agreed with the reference all along."
 
 .PHONY: check
 check: .venv/.development ## Lint, formatting, types, layers, and the committed schema

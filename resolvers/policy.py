@@ -27,7 +27,7 @@ async def update_credential_policy(caller: Caller, *, account_id: str, changes: 
     async with transaction():
         account = await lock(Account, scope, account_id, "account_id")
         _apply(account, changes)
-        _check_sense(account)
+        _check_sense(account, changes)
         _check_bounds(scope, account, caller.deployment.policy_bounds, changes)
         await account.save()
         await record(
@@ -50,21 +50,25 @@ def _apply(account: Account, changes: dict[str, Any]) -> None:
         setattr(account, name, value)
 
 
-def _check_sense(account: Account) -> None:
-    """What makes no policy at all, whoever asks for it."""
-    months = (account.default_expiry_months, account.maximum_expiry_months)
+def _check_sense(account: Account, changes: dict[str, Any]) -> None:
+    """What makes no policy at all, whoever asks for it. Where two things do not go together, the one that was to be
+    changed is at fault."""
+    default, maximum = account.default_expiry_months, account.maximum_expiry_months
     rules = [
         (0 <= (account.max_active_credentials_per_user or 0) <= MOST_CREDENTIALS, "max_active_credentials_per_user"),
-        (all(each is None or 1 <= each <= MAXIMUM_MONTHS for each in months), "default_expiry_months"),
+        (default is None or 1 <= default <= MAXIMUM_MONTHS, "default_expiry_months"),
+        (maximum is None or 1 <= maximum <= MAXIMUM_MONTHS, "maximum_expiry_months"),
         (2048 <= (account.minimum_rsa_key_bits or 0) <= LARGEST_RSA_KEY_BITS, "minimum_rsa_key_bits"),
         (bool(account.allowed_delivery_methods), "allowed_delivery_methods"),
     ]
     refuse_if_any(Refusal(ErrorCode.INVALID, "This is out of range.", (name,)) for holds, name in rules if not holds)
-    if months[0] is None and not account.never_expires_allowed:
+    by_default = "default_expiry_months"
+    if default is None and not account.never_expires_allowed:
         message = "Credentials can't end never by default where never is not allowed."
-        raise refuse(ErrorCode.INVALID, message, "default_expiry_months")
-    if None not in months and months[0] > months[1]:  # type: ignore[operator]
-        raise refuse(ErrorCode.INVALID, "The default is beyond the maximum.", "default_expiry_months")
+        raise refuse(ErrorCode.INVALID, message, by_default if by_default in changes else "never_expires_allowed")
+    if default is not None and maximum is not None and default > maximum:
+        message = "The default is beyond the maximum."
+        raise refuse(ErrorCode.INVALID, message, by_default if by_default in changes else "maximum_expiry_months")
 
 
 def _check_bounds(scope: Scope, account: Account, bounds: PolicyBounds, changes: dict[str, Any]) -> None:

@@ -70,7 +70,8 @@ class WebhookSender:
             self._try_seconds = within_seconds
             end = asyncio.get_running_loop().time() + within_seconds
             for limit in self._limits:
-                limit.reschedule(min(end, limit.when() or end))
+                if not limit.expired():
+                    limit.reschedule(min(end, limit.when() or end))
         await asyncio.gather(*self._busy.values())
 
     async def _serve(self, endpoint_id: UUID) -> None:

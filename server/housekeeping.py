@@ -67,8 +67,10 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
         # Not cancelled: what is being written down is written down once.
         over.set()
         await asyncio.gather(*loops)
-        await house.flush()
-        await house.sender.finish(_LAST_SECONDS)
+        try:
+            await house.flush()
+        finally:
+            await house.sender.finish(_LAST_SECONDS)
 
 
 async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event) -> None:

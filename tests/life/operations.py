@@ -1,15 +1,18 @@
-"""Operations to try on a world: mostly ones that make sense there, now and then one that does not."""
+"""Operations to try on a world: mostly ones that make sense there, now and then one that does not.
+
+Chance is a `Random` and not Hypothesis's own choices, since what these are between may depend on nothing but earlier
+ones: of two operations at once now the one comes first and now the other, and the world is another one then.
+"""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
-
-from hypothesis import strategies as st
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, TypeVar
 
 from tests.life.model import World
-from tests.life.things import IDENTITY_STEPS, PERSON_STEPS, SERVICE_STEPS, Credential, Operation
+from tests.life.things import IDENTITY_STEPS, PERSON_STEPS, SERVICE_STEPS, Operation
 
-Draw = st.DrawFn
+T = TypeVar("T")
 Given = dict[str, Any]
 
 MEMBERS = ("member", "member_without_access")
@@ -48,167 +51,151 @@ _PERSON_STEPS = [*PERSON_STEPS, "grantApiAccess", "reactivateUser"]
 _SERVICE_STEPS = [*SERVICE_STEPS, "renewService", "resumeService"]
 
 
-@st.composite
-def generating(draw: Draw, world: World, makes: str) -> Operation:
+def generating(chance: Random, world: World, makes: str) -> Operation:
     living = [each.name for each in world.credentials.values() if not each.revoked and not each.successor]
-    pairs = [pair for pair in sorted(world.links) if _is_active(world, *pair)]
-    service, identity = draw(_mostly(pairs or [("certificates", "active")], sorted(world.links)))
+    pairs = sorted(world.links)
+    service, identity = mostly(chance, [pair for pair in pairs if _is_active(world, *pair)], pairs)
     given = {
-        "name": draw(_mostly([name for name in _NAMES if name not in living] or _NAMES, [*_NAMES, "No", ""])),
-        "serviceId": draw(_mostly([service], _all(world.services))),
-        "identityId": draw(_mostly([identity], _all(world.identities))),
-        "delivery": draw(_mostly(_DELIVERIES, _WRONG_DELIVERIES)),
-        **draw(_expiry(world)),
+        "name": mostly(chance, [name for name in _NAMES if name not in living], [*_NAMES, "No", ""]),
+        "serviceId": mostly(chance, [service], _all(world.services)),
+        "identityId": mostly(chance, [identity], _all(world.identities)),
+        "delivery": mostly(chance, _DELIVERIES, _WRONG_DELIVERIES),
+        **_expiry(chance, world),
+        **_retry_key(chance),
     }
-    if draw(st.booleans()):
-        given["allowedNetworks"] = draw(_mostly(_NETWORKS, _WRONG_NETWORKS))
+    if chance.random() < 0.5:
+        given["allowedNetworks"] = mostly(chance, _NETWORKS, _WRONG_NETWORKS)
     with_access = [name for name in MEMBERS if world.people[name].api_access and world.people[name].active]
-    who = draw(_mostly(with_access or MEMBERS, [*MEMBERS, *_OTHERS[:3]]))
-    return Operation(who, "generateCredential", {**given, **draw(_retry_key())}, makes)
+    return Operation(mostly(chance, with_access, [*MEMBERS, *_OTHERS[:3]]), "generateCredential", given, makes)
 
 
-@st.composite
-def rotating(draw: Draw, world: World, makes: str) -> Operation:
+def rotating(chance: Random, world: World, makes: str) -> Operation:
     active = [name for name, each in world.credentials.items() if world.status(each) == "ACTIVE"]
-    name = draw(_mostly(active or _all(world.credentials), _all(world.credentials)))
+    name = mostly(chance, active, _all(world.credentials))
     given = {
         "credentialId": name,
-        "delivery": draw(_mostly(_DELIVERIES, _WRONG_DELIVERIES)),
-        "graceHours": draw(_mostly([0, 1, 24, 720], [-1, 721])),
-        **draw(_expiry(world)),
+        "delivery": mostly(chance, _DELIVERIES, _WRONG_DELIVERIES),
+        "graceHours": mostly(chance, [0, 1, 24, 720], [-1, 721]),
+        **_expiry(chance, world),
+        **_retry_key(chance),
     }
-    who = draw(_mostly([_owner(world.credentials.get(name))], [*MEMBERS, *_OTHERS]))
-    return Operation(who, "rotateCredential", {**given, **draw(_retry_key())}, makes)
+    who = mostly(chance, [_owner(world, name)], [*MEMBERS, *_OTHERS])
+    return Operation(who, "rotateCredential", given, makes)
 
 
-@st.composite
-def moving(draw: Draw, world: World) -> Operation:
-    given = draw(_which(world))
-    service, identity = draw(_mostly(sorted(world.links) or [("certificates", "active")], [("elsewhere", "nowhere")]))
-    if draw(st.integers(0, 3)):
-        given["serviceId"] = draw(_mostly([service], _all(world.services)))
-    if draw(st.integers(0, 3)):
-        given["identityId"] = draw(_mostly([identity], _all(world.identities)))
-    return Operation(draw(_keeper(world, given)), "reassociateCredential", given)
+def moving(chance: Random, world: World, _makes: str) -> Operation:
+    given = _which(chance, world)
+    service, identity = mostly(chance, sorted(world.links), [("elsewhere", "nowhere")])
+    if chance.random() < 0.8:
+        given["serviceId"] = mostly(chance, [service], _all(world.services))
+    if chance.random() < 0.8:
+        given["identityId"] = mostly(chance, [identity], _all(world.identities))
+    return Operation(_keeper(chance, world, given), "reassociateCredential", given)
 
 
-@st.composite
-def revoking(draw: Draw, world: World) -> Operation:
-    given = {**draw(_which(world)), "lineage": draw(st.booleans())}
-    return Operation(draw(_keeper(world, given)), "revokeCredential", given)
+def revoking(chance: Random, world: World, _makes: str) -> Operation:
+    given = {**_which(chance, world), "lineage": chance.random() < 0.5}
+    return Operation(_keeper(chance, world, given), "revokeCredential", given)
 
 
-@st.composite
-def confining(draw: Draw, world: World) -> Operation:
-    given = {**draw(_which(world)), "networks": draw(_mostly(_NETWORKS, _WRONG_NETWORKS))}
-    return Operation(draw(_keeper(world, given)), "setAllowedNetworks", given)
+def confining(chance: Random, world: World, _makes: str) -> Operation:
+    given = {**_which(chance, world), "networks": mostly(chance, _NETWORKS, _WRONG_NETWORKS)}
+    return Operation(_keeper(chance, world, given), "setAllowedNetworks", given)
 
 
-@st.composite
-def administering(draw: Draw, _world: World) -> Operation:
+def administering(chance: Random, _world: World, _makes: str) -> Operation:
     """A person's access, or being there at all."""
-    who = draw(_mostly(["administrator", "operator"], ["member", "auditor", "stranger"]))
-    return Operation(who, draw(st.sampled_from(_PERSON_STEPS)), {"userId": draw(st.sampled_from(MEMBERS))})
+    who = mostly(chance, ["administrator", "operator"], ["member", "auditor", "stranger"])
+    return Operation(who, chance.choice(_PERSON_STEPS), {"userId": chance.choice(MEMBERS)})
 
 
-@st.composite
-def suspending(draw: Draw, world: World) -> Operation:
-    verbs = ["reinstateAccount"] if world.suspended else ["suspendAccount"]
-    verb = draw(_mostly(verbs, ["suspendAccount", "reinstateAccount"]))
-    return Operation(draw(_mostly(["operator"], ["administrator"])), verb, {"accountId": "here"})
+def suspending(chance: Random, world: World, _makes: str) -> Operation:
+    usual = "reinstateAccount" if world.suspended else "suspendAccount"
+    verb = mostly(chance, [usual], ["suspendAccount", "reinstateAccount"])
+    return Operation(mostly(chance, ["operator"], ["administrator"]), verb, {"accountId": "here"})
 
 
-@st.composite
-def ruling(draw: Draw, _world: World) -> Operation:
-    names = draw(st.lists(st.sampled_from(list(_POLICIES)), min_size=0, max_size=3, unique=True))
-    given = {"accountId": "here", **{name: draw(_mostly(*_POLICIES[name])) for name in names}}
-    return Operation(draw(_mostly(["administrator", "operator"], ["member", "stranger"])), *_policy(given))
+def ruling(chance: Random, _world: World, _makes: str) -> Operation:
+    names = chance.sample(list(_POLICIES), chance.randint(0, 3))
+    given = {"accountId": "here", **{name: mostly(chance, *_POLICIES[name]) for name in names}}
+    who = mostly(chance, ["administrator", "operator"], ["member", "stranger"])
+    return Operation(who, "updateCredentialPolicy", given)
 
 
-@st.composite
-def vetting(draw: Draw, world: World, makes: str) -> Operation:
-    if draw(st.integers(0, 4)) == 0:
-        who = draw(st.sampled_from(["member_without_access", "administrator"]))
+def vetting(chance: Random, world: World, makes: str) -> Operation:
+    if chance.random() < 0.2:
+        who = chance.choice(["member_without_access", "administrator"])
         return Operation(who, "submitIdentity", {"name": "Alder Ltd", "kind": "ORGANIZATION"}, makes)
-    verb = draw(st.sampled_from([*IDENTITY_STEPS, "approveIdentity", "reinstateIdentity"]))
-    name = draw(_mostly(_fitting(world, verb) or _all(world.identities), _all(world.identities)))
-    given = {"identityId": name}
-    if verb == "approveIdentity" and draw(st.booleans()):
-        given["validUntil"] = draw(_instants(world))
-    return _by_provider(draw, verb, given)
+    verb = chance.choice([*IDENTITY_STEPS, "approveIdentity", "reinstateIdentity"])
+    given: Given = {"identityId": mostly(chance, _fitting(world, verb), _all(world.identities))}
+    if verb == "approveIdentity" and chance.random() < 0.5:
+        given["validUntil"] = _instant(chance, world)
+    return _by_provider(chance, verb, given)
 
 
-@st.composite
-def opening(draw: Draw, world: World, makes: str) -> Operation:
-    given: Given = {
-        "accountId": "here",
-        "name": "API",
-        "code": draw(st.sampled_from(["codes", "logs", "certificates"])),
-    }
-    if draw(st.booleans()):
-        given["startsAt"] = world.now + draw(st.sampled_from(_WAITS))
-    if draw(st.booleans()):
-        given["expiresAt"] = draw(_instants(world))
-    identities = st.lists(_mostly(list(world.identities), ["elsewhere"]), max_size=3, unique=True)
-    return _by_provider(draw, "createService", {**given, "identityIds": draw(identities)}, makes)
+def opening(chance: Random, world: World, makes: str) -> Operation:
+    given: Given = {"accountId": "here", "name": "API", "code": chance.choice(["codes", "logs", "certificates"])}
+    if chance.random() < 0.5:
+        given["startsAt"] = world.now + chance.choice(_WAITS)
+    if chance.random() < 0.5:
+        given["expiresAt"] = _instant(chance, world)
+    identities = chance.sample(list(world.identities), chance.randint(0, 3))
+    given["identityIds"] = mostly(chance, [identities], [[*identities, "elsewhere"]])
+    return _by_provider(chance, "createService", given, makes)
 
 
-@st.composite
-def providing(draw: Draw, world: World) -> Operation:
-    verb = draw(st.sampled_from(_SERVICE_STEPS))
-    given: Given = {"serviceId": draw(_mostly(list(world.services), ["elsewhere", "nowhere"]))}
+def providing(chance: Random, world: World, _makes: str) -> Operation:
+    verb = chance.choice(_SERVICE_STEPS)
+    given: Given = {"serviceId": mostly(chance, list(world.services), ["elsewhere", "nowhere"])}
     if verb == "renewService":
-        given["expiresAt"] = draw(_instants(world))
-    return _by_provider(draw, verb, given)
+        given["expiresAt"] = _instant(chance, world)
+    return _by_provider(chance, verb, given)
 
 
-@st.composite
-def linking(draw: Draw, world: World) -> Operation:
-    service = draw(_mostly(list(world.services), ["nowhere"]))
-    identity = draw(_mostly(list(world.identities), ["elsewhere", "nowhere"]))
-    is_linked = (service, identity) in world.links
-    usual = "unlinkIdentityFromService" if is_linked else "linkIdentityToService"
-    verb = draw(_mostly([usual], ["linkIdentityToService", "unlinkIdentityFromService"]))
-    return _by_provider(draw, verb, {"serviceId": service, "identityId": identity})
+def linking(chance: Random, world: World, _makes: str) -> Operation:
+    service = mostly(chance, list(world.services), ["nowhere"])
+    identity = mostly(chance, list(world.identities), ["elsewhere", "nowhere"])
+    verbs = ["linkIdentityToService", "unlinkIdentityFromService"]
+    usual = verbs[(service, identity) in world.links]
+    return _by_provider(chance, mostly(chance, [usual], verbs), {"serviceId": service, "identityId": identity})
 
 
-def anything(world: World, makes: str) -> st.SearchStrategy[Operation]:
-    on_credentials = [
-        generating(world, makes),
-        rotating(world, makes),
-        moving(world),
-        revoking(world),
-        confining(world),
-    ]
-    around_them = [administering(world), suspending(world), ruling(world), vetting(world, makes)]
-    return st.one_of(
-        *on_credentials, *on_credentials, *around_them, opening(world, makes), providing(world), linking(world)
-    )
+_ON_CREDENTIALS = [generating, rotating, moving, revoking, confining]
+_AROUND_THEM = [administering, suspending, ruling, vetting, opening, providing, linking]
 
 
-def _by_provider(draw: Draw, verb: str, given: Given, makes: str = "") -> Operation:
+def anything(chance: Random, world: World, makes: str) -> Operation:
+    return chance.choice([*_ON_CREDENTIALS, *_ON_CREDENTIALS, *_AROUND_THEM])(chance, world, makes)
+
+
+def mostly(chance: Random, usual: Sequence[T], odd: Sequence[T]) -> T:
+    """One of the usual, if there are any, nine times of ten."""
+    return chance.choice(odd if not usual or chance.random() < 0.1 else usual)
+
+
+def _by_provider(chance: Random, verb: str, given: Given, makes: str = "") -> Operation:
     """Operators reach the other account too, of which the model knows nothing; what must be of the account of what is
     changed may lie there all the same."""
     changed = "identityId" if verb in IDENTITY_STEPS else "serviceId"
     usual = ["administrator", "member"] if given.get(changed) == "elsewhere" else ["operator"]
-    return Operation(draw(_mostly(usual, ["administrator", "member"])), verb, given, makes)
+    who = mostly(chance, usual, ["administrator", "member"])
+    return Operation(who, verb, given, makes)
 
 
-@st.composite
-def _which(draw: Draw, world: World) -> Given:
+def _which(chance: Random, world: World) -> Given:
     living = [name for name, each in world.credentials.items() if world.status(each) in {"ACTIVE", "RETIRING"}]
-    return {"credentialId": draw(_mostly(living or _all(world.credentials), _all(world.credentials)))}
+    return {"credentialId": mostly(chance, living, _all(world.credentials))}
 
 
-def _keeper(world: World, given: Given) -> st.SearchStrategy[str]:
+def _keeper(chance: Random, world: World, given: Given) -> str:
     if given["credentialId"] == "elsewhere":  # where others would be let
-        return st.sampled_from(["administrator", "auditor", *MEMBERS])
-    owner = _owner(world.credentials.get(given["credentialId"]))
-    return _mostly([owner, "administrator", "operator"], ["auditor", "stranger", *MEMBERS])
+        return chance.choice(["administrator", "auditor", *MEMBERS])
+    owner = _owner(world, given["credentialId"])
+    return mostly(chance, [owner, "administrator", "operator"], ["auditor", "stranger", *MEMBERS])
 
 
-def _owner(credential: Credential | None) -> str:
-    return credential.owner if credential else "member"
+def _owner(world: World, name: str) -> str:
+    return world.credentials[name].owner if name in world.credentials else "member"
 
 
 def _is_active(world: World, service: str, identity: str) -> bool:
@@ -224,33 +211,22 @@ def _all(things: Mapping[str, Any]) -> list[str]:
     return [*things, "elsewhere", "nowhere"]
 
 
-def _policy(given: Given) -> tuple[str, Given]:
-    return "updateCredentialPolicy", given
+def _instant(chance: Random, world: World) -> datetime:
+    return world.now + mostly(chance, _WAITS, _PAST)
 
 
-def _mostly(usual: Sequence[Any], odd: Sequence[Any]) -> st.SearchStrategy[Any]:
-    """One of the usual, about nine times of ten."""
-    return st.integers(0, 9).flatmap(lambda tenth: st.sampled_from(odd if tenth == 9 else usual))
-
-
-def _instants(world: World) -> st.SearchStrategy[Any]:
-    return _mostly([world.now + wait for wait in _WAITS], [world.now + wait for wait in _PAST])
-
-
-@st.composite
-def _retry_key(draw: Draw) -> Given:
-    key = draw(st.sampled_from(_RETRY_KEYS))
+def _retry_key(chance: Random) -> Given:
+    key = chance.choice(_RETRY_KEYS)
     return {"idempotencyKey": key} if key else {}
 
 
-@st.composite
-def _expiry(draw: Draw, world: World) -> Given:
-    kind = draw(st.sampled_from(["default", "default", "months", "at", *(["never"] if world.policy.never else [])]))
-    match draw(_mostly([kind], ["never"])):
+def _expiry(chance: Random, world: World) -> Given:
+    kinds = ["default", "default", "months", "at", *(["never"] if world.policy.never else [])]
+    match mostly(chance, kinds, ["never"]):
         case "months":
-            return {"expiry": {"months": draw(_mostly([1, 2, 12, 13, 1200], [0, 1201]))}}
+            return {"expiry": {"months": mostly(chance, [1, 2, 12, 13, 1200], [0, 1201])}}
         case "at":
-            return {"expiry": {"at": draw(_instants(world))}}
+            return {"expiry": {"at": _instant(chance, world)}}
         case "never":
-            return {"expiry": {"never": draw(_mostly([True], [False]))}}
+            return {"expiry": {"never": mostly(chance, [True], [False])}}
     return {}

@@ -61,31 +61,32 @@ def test_null_lifts_the_bound_on_months_and_says_nothing_elsewhere(scene: Scene)
 
 
 @pytest.mark.parametrize("who", ["administrator", "operator"])
-@pytest.mark.parametrize(
-    "nonsense",
-    [
-        {},
-        {"maxActiveCredentialsPerUser": -1},
-        {"maxActiveCredentialsPerUser": 1001},
-        {"defaultExpiryMonths": 0},
-        {"defaultExpiryMonths": 1201},
-        {"defaultExpiryMonths": None},
-        {"maximumExpiryMonths": 0},
-        {"maximumExpiryMonths": 1201},
-        {"maximumExpiryMonths": 11},
-        {"defaultExpiryMonths": 25, "maximumExpiryMonths": 24},
-        {"allowedDeliveryMethods": []},
-        {"minimumRsaKeyBits": 2047},
-        {"minimumRsaKeyBits": 16_385},
-        {"minimumRsaKeyBits": 0},
-    ],
-    ids=str,
-)
-def test_nobody_makes_a_policy_of_nonsense(scene: Scene, who: str, nonsense: dict[str, Any]) -> None:
-    refusals = refused(scene, who, **nonsense)
-    fields = {field[0] for _, field in refusals if field}
-    assert {code for code, _ in refusals} == {"INVALID"}
-    assert fields <= {*nonsense, "defaultExpiryMonths"}
+def test_nobody_makes_a_policy_of_nonsense(scene: Scene, who: str) -> None:
+    nonsense: list[tuple[dict[str, Any], str | None]] = [
+        ({}, None),
+        ({"maxActiveCredentialsPerUser": -1}, "maxActiveCredentialsPerUser"),
+        ({"maxActiveCredentialsPerUser": 1001}, "maxActiveCredentialsPerUser"),
+        ({"defaultExpiryMonths": 0}, "defaultExpiryMonths"),
+        ({"defaultExpiryMonths": 1201}, "defaultExpiryMonths"),
+        ({"defaultExpiryMonths": None}, "defaultExpiryMonths"),
+        ({"maximumExpiryMonths": 0}, "maximumExpiryMonths"),
+        ({"maximumExpiryMonths": 1201}, "maximumExpiryMonths"),
+        ({"maximumExpiryMonths": 11}, "maximumExpiryMonths"),
+        ({"defaultExpiryMonths": 25, "maximumExpiryMonths": 24}, "defaultExpiryMonths"),
+        ({"allowedDeliveryMethods": []}, "allowedDeliveryMethods"),
+        ({"minimumRsaKeyBits": 2047}, "minimumRsaKeyBits"),
+        ({"minimumRsaKeyBits": 16_385}, "minimumRsaKeyBits"),
+        ({"minimumRsaKeyBits": 0}, "minimumRsaKeyBits"),
+    ]
+    for changes, field in nonsense:
+        invalid = [("INVALID", [field] if field else None)]
+        assert refused(scene, who, **changes) == invalid, changes
+
+
+def test_never_can_not_be_forbidden_while_it_is_the_default(scene: Scene) -> None:
+    change(scene, "operator", neverExpiresAllowed=True, defaultExpiryMonths=None)
+    assert refused(scene, "administrator", neverExpiresAllowed=False) == [("INVALID", ["neverExpiresAllowed"])]
+    assert change(scene, "administrator", neverExpiresAllowed=False, defaultExpiryMonths=12) == DEFAULTS
 
 
 @pytest.mark.parametrize("beyond", [{"maxActiveCredentialsPerUser": 21}, {"neverExpiresAllowed": True}], ids=str)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support.server import START
 from tests.webhooks.conftest import Hooks
 
@@ -87,6 +89,15 @@ def test_ends_are_told_to_those_who_asked_in_the_account_itself(hooks: Hooks) ->
     renew(hooks, 20)
 
     assert [message.path for message in hooks.messages()] == [services.path]
+
+
+def test_of_very_many_ends_some_are_told_now_and_the_rest_later(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resolvers.expiry_notices.MOST_AT_ONCE", 1)
+    hooks.subscribe("CREDENTIAL_EXPIRING")
+    for name in ("a", "b"):
+        hooks.play.generate(name, expiry={"at": in_days(5)})
+    told = [data["name"] for _ in range(3) for _, data in hooks.told()]
+    assert sorted(told) == ["a", "b"]
 
 
 def test_what_was_told_is_forgotten_once_the_end_has_come(hooks: Hooks) -> None:

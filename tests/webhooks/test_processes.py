@@ -113,9 +113,10 @@ def test_what_a_killed_process_was_sending_another_one_sends_again_under_the_sam
 
 
 def test_an_endpoint_that_hangs_keeps_neither_other_endpoints_nor_the_counting_waiting(
-    start_play: StartPlay, receiver: Receiver, held_back: threading.Event
+    start_play: StartPlay, receiver: Receiver, held_back: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # By the server's own rounds this time.
+    # By the server's own rounds this time, and for longer than this test waits for anything.
+    monkeypatch.setattr("resolvers.webhook_delivery._TRY_SECONDS", 90)
     hooks = Hooks(start_play(**ALLOWED, usage_flush_seconds=1), receiver)
     hanging, other = hooks.subscribe("CREDENTIAL_GENERATED"), hooks.subscribe("CREDENTIAL_GENERATED")
     delivery = hooks.play.generate("ci")["delivery"]

@@ -117,6 +117,7 @@ def test_a_removed_endpoint_is_sent_nothing_more_though_messages_were_waiting(ho
     hooks.play.generate("ci")
     assert len(hooks.messages()) == 2
     hooks.play.administrator.do("removeWebhookEndpoint", "", endpointId=removed.id)
+    assert hooks.waiting() == 1
     hooks.play.generate("more")
     hooks.play.clock.advance(seconds=5)
 
