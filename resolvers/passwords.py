@@ -4,7 +4,7 @@ from auth.crypto.secret import Secret
 from auth.passwords import hash_password
 from models.database import locked, transaction
 from models.ids import Kind
-from models.user import Session, User
+from models.user import Invitation, Session, User
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
@@ -22,6 +22,8 @@ async def set_password(caller: Caller, *, email: str, password: Secret) -> User:
         user.password_hash = password_hash
         await user.save(update_fields=["password_hash"])
         await Session.filter(user_id=user.id, ended_at__isnull=True).update(ended_at=caller.now)
+        # An invitation still open would let whoever has it set another password.
+        await Invitation.filter(user_id=user.id, accepted_at__isnull=True).update(accepted_at=caller.now)
         await record(
             caller,
             EventType.PASSWORD_SET,

@@ -9,7 +9,7 @@ from auth.passwords import MAXIMUM_LENGTH, hash_password, password_matches
 from auth.policy import require_sign_in
 from auth.principal import Principal
 from models.account import AccountStatus
-from models.database import transaction
+from models.database import locked, transaction
 from models.ids import Kind, new_id
 from models.user import Invitation, Session, User, UserStatus
 from resolvers.audit import EventType, record
@@ -39,6 +39,10 @@ async def sign_in(caller: Caller, *, email: str, password: Secret) -> SignedIn:
         await _record_denied(caller, user)
         raise _invalid()
     async with transaction():
+        # Checking takes a while: a password that was changed meanwhile, and somebody deactivated, start no session.
+        now = await locked(User.filter(id=user.id)).get()
+        if (now.password_hash, now.status) != (user.password_hash, user.status):
+            raise _invalid()
         return await _start_session(caller, user)
 
 
@@ -46,14 +50,15 @@ async def sign_out(caller: Caller) -> None:
     """Ends the session that asks. Raises Unauthenticated."""
     principal = require_sign_in(caller.principal)
     async with transaction():
-        await Session.filter(id=principal.session_id, ended_at__isnull=True).update(ended_at=caller.now)
-        await record(
-            caller,
-            EventType.SESSION_ENDED,
-            "Signed out",
-            account_id=principal.account_id,
-            subject=(Kind.USER, principal.user.id),
-        )
+        ended = await Session.filter(id=principal.session_id, ended_at__isnull=True).update(ended_at=caller.now)
+        if ended:
+            await record(
+                caller,
+                EventType.SESSION_ENDED,
+                "Signed out",
+                account_id=principal.account_id,
+                subject=(Kind.USER, principal.user.id),
+            )
 
 
 async def accept_invitation(caller: Caller, *, invitation_token: Secret, password: Secret) -> SignedIn:
