@@ -10,7 +10,7 @@ from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
-from tortoise.exceptions import DBConnectionError, IntegrityError
+from tortoise.exceptions import ConfigurationError, DBConnectionError, IntegrityError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -59,10 +59,15 @@ _MIGRATION_LOCK = 7_345_209_113
 
 
 def _connection(url: str, pool_size: int) -> dict[str, Any]:
-    config = expand_db_url(url)
+    try:
+        config = expand_db_url(url)
+    except (ConfigurationError, ValueError):
+        # Not chained: what can't be read may be a part of the password.
+        message = "SEALKEY_DATABASE_URL can't be read: percent-encode what is special in a URL, in the password too."
+        raise DatabaseUnusable(message) from None
     credentials = config["credentials"]
     if url.startswith("sqlite:"):
-        Path(credentials["file_path"]).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(credentials["file_path"]))
         config["engine"] = "models.sqlite_engine"
         config["credentials"] = {**_SQLITE_PRAGMAS, **credentials}
     else:
@@ -72,6 +77,12 @@ def _connection(url: str, pool_size: int) -> dict[str, Any]:
             "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
         }
     return config
+
+
+def _make_private(file: Path) -> None:
+    """A new database is its owner's alone; SQLite gives the files beside it the same mode."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)
 
 
 class DatabaseUnusable(Exception):

@@ -41,6 +41,10 @@ async def sign_in(caller: Caller, *, email: str, password: Secret) -> SignedIn:
             await _record_denied(caller, user)
             raise _invalid()
     async with transaction():
+        # Checking takes a while: a password that was changed meanwhile, and somebody deactivated, start no session.
+        now = await locked(User.filter(id=user.id)).get()
+        if (now.password_hash, now.status) != (user.password_hash, user.status):
+            raise _invalid()
         return await _start_session(caller, user)
 
 
@@ -48,9 +52,9 @@ async def sign_out(caller: Caller) -> None:
     """Ends the session that asks. Raises Denied."""
     user = require_person(caller.principal)
     async with transaction():
-        if caller.principal and caller.principal.session_id:
-            await _end(Session.filter(id=caller.principal.session_id), caller.now)
-        await _record(caller, user, EventType.SESSION_ENDED, "Signed out")
+        session_id = caller.principal.session_id if caller.principal else None
+        if session_id and await _end(Session.filter(id=session_id), caller.now):
+            await _record(caller, user, EventType.SESSION_ENDED, "Signed out")
 
 
 async def sign_out_everywhere(caller: Caller) -> None:
@@ -114,6 +118,8 @@ async def set_password(caller: Caller, *, email: str, password: Secret) -> User:
         user.password_hash = password_hash
         await user.save(update_fields=["password_hash"])
         await end_sessions(user, caller.now)
+        # An invitation still open would let whoever has it set another password.
+        await Invitation.filter(user_id=user.id, accepted_at__isnull=True).update(accepted_at=caller.now)
         summary = f"{user.email} was given a new password from the command line"
         await _record(caller, user, EventType.PASSWORD_SET, summary)
     return user
@@ -150,8 +156,8 @@ def _open_invitations(token_hash: str, now: datetime) -> QuerySet[Invitation]:
     return Invitation.filter(token_hash=token_hash, accepted_at__isnull=True, expires_at__gt=now)
 
 
-async def _end(sessions: QuerySet[Session], now: datetime) -> None:
-    await sessions.filter(ended_at__isnull=True).update(ended_at=now)
+async def _end(sessions: QuerySet[Session], now: datetime) -> int:
+    return await sessions.filter(ended_at__isnull=True).update(ended_at=now)
 
 
 async def _record_denied(caller: Caller, user: User | None) -> None:

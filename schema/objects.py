@@ -268,7 +268,7 @@ class AuditEvent(Node):
         description="Who; null where nobody was signed in, and for the provider's staff where a customer asks."
     )
     subject_id: strawberry.ID | None = strawberry.field(description="What it happened to.")
-    source_ip: str | None = strawberry.field(description="From where.")
+    source_ip: str | None = strawberry.field(description="From where; null where the actor is hidden.")
     summary: str = strawberry.field(description="For people.")
     hash: str = strawberry.field(description="Hex; each event's hash covers the one before it.")
 
@@ -281,17 +281,19 @@ class AuditEvent(Node):
             occurred_at=row.occurred_at,
             actor=_actor(row, caller),
             subject_id=strawberry.ID(row.subject_id) if row.subject_id else None,
-            source_ip=row.source_ip,
+            source_ip=row.source_ip if row.actor is None or _may_see(row.actor, caller) else None,
             summary=row.summary,
             hash=row.hash,
         )
 
 
 def _actor(row: audit_model.AuditEvent, caller: Caller) -> User | None:
-    if row.actor is None or caller.principal is None:
-        return None
-    seen = caller.principal.account_id in (None, row.actor.account_id)
-    return User.with_account(row.actor) if seen else None
+    return User.with_account(row.actor) if row.actor and _may_see(row.actor, caller) else None
+
+
+def _may_see(actor: user_model.User, caller: Caller) -> bool:
+    """Customers do not see the provider's staff, nor from where they act."""
+    return caller.principal is not None and caller.principal.account_id in (None, actor.account_id)
 
 
 @strawberry.type(description="One day of a credential, in UTC. Counted to within a few seconds.")

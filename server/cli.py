@@ -50,6 +50,8 @@ def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[A
             raise click.ClickException(str(error)) from None
         except Refused as refused:
             raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
+        except UnicodeError:
+            raise click.ClickException("What was read is not text in UTF-8.") from None
         except OSError as error:
             text = error.strerror or type(error).__name__
             raise click.ClickException(f"{text}: {error.filename}" if error.filename else text) from None

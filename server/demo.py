@@ -12,6 +12,7 @@ from models.ids import Kind, global_id
 from models.user import Role, User
 from resolvers.accounts import create_account
 from resolvers.caller import Caller, Deployment
+from resolvers.errors import Refused
 from resolvers.identities import approve_identity, submit_identity
 from resolvers.services import create_service, suspend_service
 from resolvers.sessions import accept_invitation, set_password
@@ -119,7 +120,13 @@ async def _make_services(caller: Caller, account_id: str, identity_ids: list[str
 
 async def _renewed(caller: Caller, email: str) -> Person:
     password = _password()
-    user = await set_password(caller, email=email, password=password)
+    try:
+        user = await set_password(caller, email=email, password=password)
+    except Refused:
+        message = (
+            "The demo data is not complete, since making it was interrupted: remove the data directory and try again."
+        )
+        raise DemoRefused(message) from None
     return Person(email, user.role, password)
 
 

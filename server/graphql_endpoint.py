@@ -25,6 +25,8 @@ from server.logs import log, log_fault
 from server.redaction import without_values
 
 MAXIMUM_BODY = 1024 * 1024
+# Parsed documents are kept for the next time, so each must be small.
+MAXIMUM_DOCUMENT = 32 * 1024
 _GRAPHQL_JSON = "application/graphql-response+json"
 _JSON = "application/json"
 # How GraphQL's and Strawberry's messages about variables begin; both have nothing else to be told by.
@@ -115,6 +117,8 @@ def _check_operation(operation: Any) -> None:
         raise BadRequest(400, "The body must be a JSON object with a query.")
     if not isinstance(operation.get("query"), str) or not operation["query"].strip():
         raise BadRequest(400, "query must be a GraphQL document.")
+    if len(operation["query"]) > MAXIMUM_DOCUMENT:
+        raise BadRequest(413, f"The document is longer than {MAXIMUM_DOCUMENT} characters: send values as variables.")
     for name, kind in (("variables", dict), ("operationName", str), ("extensions", dict)):
         if not isinstance(operation.get(name), kind | None):
             raise BadRequest(400, f"{name} must be {'an object' if kind is dict else 'a string'}, or left out.")
