@@ -188,7 +188,9 @@ def test_what_is_generated_beside_a_policy_change_keeps_to_the_policy_it_came_un
         {"accountId": scene.alder.id, "maximumExpiryMonths": 12},
     )
     for turn in range(4 * TURNS):
-        scene.operator.do("updateCredentialPolicy", "account { id }", accountId=scene.alder.id, maximumExpiryMonths=None)
+        scene.operator.do(
+            "updateCredentialPolicy", "account { id }", accountId=scene.alder.id, maximumExpiryMonths=None
+        )
         scene.clock.advance(seconds=1)
         calls = [generating(scene, f"turn_{turn}", expiry={"months": 13}), changing]
         outcomes = at_once(*(calls if turn % 2 else reversed(calls)))

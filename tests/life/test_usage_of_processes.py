@@ -33,9 +33,7 @@ class Serving:
     operator: Client
 
     def check(self, generated: Any, times: int, **question: Any) -> list[str]:
-        payloads = [
-            self.operator.do("verifyCredential", "code", **keys(generated), **question) for _ in range(times)
-        ]
+        payloads = [self.operator.do("verifyCredential", "code", **keys(generated), **question) for _ in range(times)]
         return [payload["code"] for payload in payloads]
 
 
