@@ -1,6 +1,7 @@
 """A kept answer is of use to who has the client's key, and to nobody else: not with the database, not with the
 server's keys."""
 
+import io
 import json
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Iterator
@@ -81,9 +82,7 @@ def test_only_the_clients_key_opens_a_kept_answer(play: Play) -> None:
             IdempotencyKey(Secret(each.decode("latin-1")), about).open(answer)
 
 
-def test_key_secret_and_public_key_stand_nowhere_in_the_database_or_the_logs(
-    play: Play, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_key_secret_and_public_key_stand_nowhere_in_the_database_or_the_logs(play: Play, logs: io.StringIO) -> None:
     shown = generate(play)
     again = generate(play)
     rotated = rotate(play, shown["credential"]["id"], idempotencyKey=OTHER_KEY)
@@ -95,8 +94,9 @@ def test_key_secret_and_public_key_stand_nowhere_in_the_database_or_the_logs(
     secrets = [KEY, OTHER_KEY, *lines, by_file["delivery"]["file"]["contentBase64"]]
     for answer in (shown, again, rotated):
         secrets += [answer["delivery"]["apiSecret"], answer["delivery"]["csv"]["contentBase64"]]
-    written = b"\n".join(columns(play)).decode("latin-1") + str(rows(play).dump()) + "".join(capfd.readouterr())
+    written = b"\n".join(columns(play)).decode("latin-1") + str(rows(play).dump()) + logs.getvalue()
     assert shown["credential"]["id"].rpartition("_")[2] in written.replace("-", "")
+    assert "/graphql" in written
     for secret in secrets:
         assert secret not in written
         assert secret.encode().hex() not in written
@@ -110,16 +110,15 @@ def test_what_is_kept_of_the_key_is_not_the_key_and_is_another_for_another_user(
     assert len({key_hash, request_hash, sha256(KEY.encode()).hexdigest()}) == 3
 
 
-def test_an_altered_answer_is_noticed_and_nothing_of_it_is_shown(play: Play, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_altered_answer_is_noticed_and_nothing_of_it_is_shown(play: Play, logs: io.StringIO) -> None:
     delivery = generate(play)["delivery"]
     answer = kept(play)
-    capfd.readouterr()
     flipped = ("A" if answer[-8] != "A" else "B").join([answer[:-8], answer[-7:]])
     for altered in (flipped, answer[: len(answer) // 2], "", "?"):
         rows(play).execute(f"UPDATE idempotent_answers SET answer = '{altered}'")
         with pytest.raises(AssertionError, match="INTERNAL_SERVER_ERROR") as told:
             generate(play)
         assert delivery["apiSecret"] not in str(told.value)
-        logged = "".join(capfd.readouterr())
+        logged = logs.getvalue()
         assert "AnswerUnreadable" in logged
         assert not altered or altered not in logged

@@ -89,8 +89,9 @@ def test_each_row_is_listed_under_the_status_that_it_shows(scene: Scene, things:
     rows = Rows(scene.play.server.database_url)
     made = list(things(scene, rows))
     rows.insert(kind, *made)
+    nodes = "{ nodes { id status } }"
     lists = " ".join(
-        f"{status}: {kind}(first: 100, filter: {{accountId: $account, statuses: [{status}]}}) {{ nodes {{ id status }} }}"
+        f"{status}: {kind}(first: 100, filter: {{accountId: $account, statuses: [{status}]}}) {nodes}"
         for status in STATUSES[kind]
     )
 

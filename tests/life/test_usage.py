@@ -129,6 +129,7 @@ def test_thirty_days_are_shown_where_no_number_is_given(scene: Scene) -> None:
 def test_ninety_days_are_kept_and_not_for_ever(scene: Scene) -> None:
     generated = scene.generate()
     scene.check(generated)
+    scene.play.server.keep_house()
     first = day("2026-01-15", 1, 0)
     rows = Rows(scene.play.server.database_url)
     scene.at(datetime(2026, 4, 14, 23, 59, 59, tzinfo=UTC))  # the ninetieth day
@@ -197,16 +198,15 @@ def test_a_failed_flush_loses_and_doubles_nothing(scene: Scene, monkeypatch: pyt
     """Neither what was counted before nor what is counted meanwhile."""
     generated = scene.generate()
     scene.check(generated)
-    add_usage = usage.add_usage
 
     async def fail(*_arguments: Any) -> None:
         raise OSError("the database is away")
 
-    monkeypatch.setattr(usage, "add_usage", fail)
-    with pytest.raises(OSError, match="away"):
-        scene.play.server.keep_house()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(usage, "add_usage", fail)
+        with pytest.raises(OSError, match="away"):
+            scene.play.server.keep_house()
     scene.clock.advance(minutes=1)
     scene.check(generated)
-    monkeypatch.setattr(usage, "add_usage", add_usage)
     scene.play.server.keep_house()
     assert used(scene, generated) == {"lastUsedAt": "2026-01-15T12:01:00Z", "usage": [day("2026-01-15", 2, 0)]}

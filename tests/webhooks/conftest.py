@@ -1,5 +1,6 @@
 """`hooks`: a server that may send to this machine, a receiver on it, and nothing sent but when the test says so."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.plugins.play import StartPlay
+from tests.support.logs import recorded_logs
 from tests.support.receiver import Message, Receiver, running_receiver
 from tests.support.rows import Rows
 from tests.support.server import Client
@@ -109,3 +111,10 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def hooks(by_hand: None, start_play: StartPlay, receiver: Receiver) -> Hooks:
     return Hooks(start_play(**ALLOWED), receiver)
+
+
+@pytest.fixture
+def logs() -> Iterator[io.StringIO]:
+    """What the server logs."""
+    with recorded_logs() as logs:
+        yield logs
