@@ -22,10 +22,10 @@ async def update_credential_policy(caller: Caller, *, account_id: str, changes: 
     """Changes what is named in `changes` (the fields of CredentialPolicy; None for months: never, or no bound) and
     leaves the rest. Raises Denied, and Refused (NOT_FOUND, INVALID, NOT_ALLOWED_BY_POLICY)."""
     scope = authorize(caller.principal, Permission.MANAGE_POLICY)
-    if not changes:
-        raise refuse(ErrorCode.INVALID, "Say what should change.")
     async with transaction():
         account = await lock(Account, scope, account_id, "account_id")
+        if not changes:
+            raise refuse(ErrorCode.INVALID, "Say what should change.")
         _apply(account, changes)
         _check_sense(account, changes)
         _check_bounds(scope, account, caller.deployment.policy_bounds, changes)
