@@ -105,6 +105,7 @@ class Stage:
         assert list(self.clients) == list(COLUMNS)
         for client in self.clients.values():
             client.post("{ viewer { role } }")  # which notes that a token was used, as once a minute
+        play.server.keep_house()  # and so leaves nothing to do while a test looks on
 
     def chain_of(self, column: str) -> str:
         """The chain in which a caller's own acts are recorded."""
