@@ -40,6 +40,18 @@ async def update_credential_policy(caller: Caller, *, account_id: str, changes: 
     return account
 
 
+def keep_within(account: Account, bounds: PolicyBounds) -> None:
+    """Gives a new account a policy that an administrator could have given it."""
+    longest = bounds.maximum_expiry_months
+    account.max_active_credentials_per_user = min(
+        account.max_active_credentials_per_user, bounds.max_active_credentials_per_user
+    )
+    account.minimum_rsa_key_bits = max(account.minimum_rsa_key_bits, bounds.minimum_rsa_key_bits)
+    if longest is not None:
+        account.default_expiry_months = min(account.default_expiry_months or longest, longest)
+        account.maximum_expiry_months = longest
+
+
 def _apply(account: Account, changes: dict[str, Any]) -> None:
     columns = dict(changes)
     if "allowed_delivery_methods" in columns:
