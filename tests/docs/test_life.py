@@ -48,8 +48,7 @@ def test_the_defaults_of_the_policy_are_those_of_a_new_account(play: Play) -> No
 
 def test_a_new_account_begins_within_the_providers_bounds(start_play: StartPlay) -> None:
     assert "a new account begins within the provider's bounds" in " ".join(PAGE.split())
-    bounds = {"max_active_credentials": 1, "maximum_expiry_months": 6, "minimum_rsa_key_bits": 3072}
-    play = start_play(**{f"policy_{name}": value for name, value in bounds.items()})
+    play = start_play(policy_max_active_credentials=1, policy_maximum_expiry_months=6, policy_minimum_rsa_key_bits=3072)
     policy = "maxActiveCredentialsPerUser defaultExpiryMonths maximumExpiryMonths minimumRsaKeyBits neverExpiresAllowed"
     made = play.operator.do("createAccount", f"account {{ policy {{ {policy} }} }}", name="Cedar")["account"]["policy"]
     assert list(made.values()) == [1, 6, 6, 3072, False]
