@@ -8,12 +8,13 @@ without it.
 import re
 
 _VALUES = [
+    # "Value 'X' does not exist in 'Role' enum. Did you mean …": first, since X may look like the fixed words of others,
+    # which cut off all that follows, and the other way round that does no harm.
+    (re.compile(r"Value .* does not exist in", re.DOTALL), "This value does not exist in"),
     # "Expected value of type 'SignInInput' to include required field 'email', found: {'password': …}."
     (re.compile(r"[,;.] [Ff]ound: .*", re.DOTALL), "."),
     # "String cannot represent a non string value: 1"
     (re.compile(r"(cannot represent [\w -]*value): .*", re.DOTALL), r"\1."),
-    # "Value 'X' does not exist in 'Role' enum. Did you mean …"
-    (re.compile(r"Value .* does not exist in", re.DOTALL), "This value does not exist in"),
     # "Syntax Error: Expected Name, found String 'X'.", "Syntax Error: Unexpected Name 'X'."
     (re.compile(r"(found|Unexpected) (\w+) ['\"].*", re.DOTALL), r"\1 \2."),
     # "Syntax Error: Invalid Unicode escape sequence: '\u{X'."
