@@ -48,6 +48,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/verify", verify, methods=_ANY_METHOD),
+            Route("/verify/{rest:path}", verify, methods=_ANY_METHOD),
             Route("/healthz", healthy),
             Route("/readyz", ready),
         ],
