@@ -10,10 +10,11 @@ class Permission(StrEnum):
     MANAGE_ACCOUNTS = "MANAGE_ACCOUNTS"
     MANAGE_USERS = "MANAGE_USERS"
     READ_USERS = "READ_USERS"
-    MANAGE_GATEWAYS = "MANAGE_GATEWAYS"
     MANAGE_POLICY = "MANAGE_POLICY"
-    MANAGE_WEBHOOKS = "MANAGE_WEBHOOKS"
+    MANAGE_GATEWAYS = "MANAGE_GATEWAYS"
     READ_GATEWAYS = "READ_GATEWAYS"
+    MANAGE_WEBHOOKS = "MANAGE_WEBHOOKS"
+    READ_WEBHOOKS = "READ_WEBHOOKS"
     VET_IDENTITIES = "VET_IDENTITIES"
     SUBMIT_IDENTITIES = "SUBMIT_IDENTITIES"
     READ_IDENTITIES = "READ_IDENTITIES"
@@ -35,10 +36,11 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             _P.MANAGE_ACCOUNTS,
             _P.MANAGE_USERS,
             _P.READ_USERS,
-            _P.MANAGE_GATEWAYS,
             _P.MANAGE_POLICY,
-            _P.MANAGE_WEBHOOKS,
+            _P.MANAGE_GATEWAYS,
             _P.READ_GATEWAYS,
+            _P.MANAGE_WEBHOOKS,
+            _P.READ_WEBHOOKS,
             _P.VET_IDENTITIES,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
@@ -54,10 +56,11 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         {
             _P.MANAGE_USERS,
             _P.READ_USERS,
-            _P.MANAGE_GATEWAYS,
             _P.MANAGE_POLICY,
-            _P.MANAGE_WEBHOOKS,
+            _P.MANAGE_GATEWAYS,
             _P.READ_GATEWAYS,
+            _P.MANAGE_WEBHOOKS,
+            _P.READ_WEBHOOKS,
             _P.SUBMIT_IDENTITIES,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,
@@ -80,6 +83,7 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         {
             _P.READ_USERS,
             _P.READ_GATEWAYS,
+            _P.READ_WEBHOOKS,
             _P.READ_IDENTITIES,
             _P.READ_SERVICES,
             _P.READ_CREDENTIALS,

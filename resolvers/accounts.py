@@ -10,6 +10,7 @@ from models.ids import Kind, new_id
 from resolvers.audit import EventType, record, start_chain
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
+from resolvers.policy import keep_within
 from resolvers.reach import load, lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_text, refuse_if_any
@@ -17,12 +18,15 @@ from resolvers.webhook_events import announce_blocked
 
 
 async def create_account(caller: Caller, *, name: str) -> Account:
-    """A new customer, with the default policy. Raises Refused (REQUIRED, INVALID, TAKEN)."""
+    """A new customer, with the default policy as far as it is within the provider's bounds. Raises Refused (REQUIRED,
+    INVALID, TAKEN)."""
     authorize(caller.principal, Permission.MANAGE_ACCOUNTS)
     refuse_if_any(check_text(name, "name"))
     with taken_if_violated("accounts_name", "name", "There is an account of this name."):
         async with transaction():
-            account = await Account.create(id=new_id(caller.now), name=name, created_at=caller.now)
+            account = Account(id=new_id(caller.now), name=name, created_at=caller.now)
+            keep_within(account, caller.deployment.policy_bounds)
+            await account.save(force_create=True)
             await start_chain(account.id)
             await record(
                 caller,

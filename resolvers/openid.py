@@ -1,6 +1,7 @@
 """Who a token of the OpenID provider's stands for here."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from resolvers.caller import Caller
 from resolvers.errors import Refused
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_email, check_text, normal_email
+from resolvers.webhook_events import announce_blocked
 
 
 async def find_openid_principal(caller: Caller, provider: OpenIdProvider, claims: Mapping[str, Any]) -> Principal:
@@ -120,8 +122,11 @@ async def _updated(caller: Caller, rules: OpenIdRules, user: User, claims: Mappi
         raise OpenIdRefused("operators belong to no account: the role can't change to or from OPERATOR")
     async with transaction():
         row = await locked(User.filter(id=user.id)).get()
+        before = copy(row)
         row.role, row.api_access = role, api_access
         await row.save(update_fields=["role", "api_access"])
+        if row.account_id is not None:
+            await announce_blocked(caller, row.account_id, owner=before)
         access = "with" if api_access else "without"
         summary = f"User {user.email} is {role} {access} API access, says the OpenID provider"
         await _record(caller, user, EventType.USER_ROLE_SET, summary)

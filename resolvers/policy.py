@@ -22,10 +22,10 @@ async def update_credential_policy(caller: Caller, *, account_id: str, changes: 
     """Changes what is named in `changes` (the fields of CredentialPolicy; None for months: never, or no bound) and
     leaves the rest. Raises Denied, and Refused (NOT_FOUND, INVALID, NOT_ALLOWED_BY_POLICY)."""
     scope = authorize(caller.principal, Permission.MANAGE_POLICY)
-    if not changes:
-        raise refuse(ErrorCode.INVALID, "Say what should change.")
     async with transaction():
         account = await lock(Account, scope, account_id, "account_id")
+        if not changes:
+            raise refuse(ErrorCode.INVALID, "Say what should change.")
         _apply(account, changes)
         _check_sense(account, changes)
         _check_bounds(scope, account, caller.deployment.policy_bounds, changes)
@@ -38,6 +38,18 @@ async def update_credential_policy(caller: Caller, *, account_id: str, changes: 
             subject=(Kind.ACCOUNT, account.id),
         )
     return account
+
+
+def keep_within(account: Account, bounds: PolicyBounds) -> None:
+    """Gives a new account a policy that an administrator could have given it."""
+    longest = bounds.maximum_expiry_months
+    account.max_active_credentials_per_user = min(
+        account.max_active_credentials_per_user, bounds.max_active_credentials_per_user
+    )
+    account.minimum_rsa_key_bits = max(account.minimum_rsa_key_bits, bounds.minimum_rsa_key_bits)
+    if longest is not None:
+        account.default_expiry_months = min(account.default_expiry_months or longest, longest)
+        account.maximum_expiry_months = longest
 
 
 def _apply(account: Account, changes: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ _READ = {
     Kind.SERVICE: Permission.READ_SERVICES,
     Kind.CREDENTIAL: Permission.READ_CREDENTIALS,
     Kind.AUDIT_EVENT: Permission.READ_AUDIT_LOG,
-    Kind.WEBHOOK_ENDPOINT: Permission.MANAGE_WEBHOOKS,
+    Kind.WEBHOOK_ENDPOINT: Permission.READ_WEBHOOKS,
 }
 _MODELS: dict[Kind, type[Model]] = {
     Kind.ACCOUNT: Account,
@@ -129,7 +129,7 @@ async def read_access_tokens(caller: Caller, page: PageRequest) -> Page[AccessTo
 
 
 async def read_webhook_endpoints(caller: Caller, page: PageRequest) -> Page[WebhookEndpoint]:
-    scope = authorize(caller.principal, Permission.MANAGE_WEBHOOKS)
+    scope = authorize(caller.principal, Permission.READ_WEBHOOKS)
     living = in_reach(WebhookEndpoint, scope).filter(removed_at__isnull=True)
     return await load_page(living, OLDEST_FIRST, page)
 

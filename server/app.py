@@ -74,7 +74,7 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
         yield Deployment(
             keyring=keyring,
             clock=clock,
-            issuer=settings.issuer or settings.address,
+            issuer=settings.public_address,
             key_prefix=settings.key_prefix,
             access_token_lifetime=settings.access_token_lifetime,
             session_rules=settings.session_rules,

@@ -67,18 +67,22 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
         # Not cancelled: what is being written down is written down once.
         over.set()
         await asyncio.gather(*loops)
-        try:
-            await house.flush()
-        finally:
-            await house.sender.finish(_LAST_SECONDS)
+        await _try(house.flush)
+        await house.sender.finish(_LAST_SECONDS)
 
 
 async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event) -> None:
     while not await _is_over(over, seconds):
-        try:
-            await go()
-        except Exception as error:  # noqa: BLE001  (the database may be back the next time)
-            log_fault(error)
+        await _try(go)
+
+
+async def _try(go: Callable[[], Awaitable[None]]) -> None:
+    """The database may be back the next time; and at the end the error's own text, of which nobody knows what is in
+    it, must not get into the log."""
+    try:
+        await go()
+    except Exception as error:  # noqa: BLE001
+        log_fault(error)
 
 
 async def _is_over(over: asyncio.Event, seconds: float) -> bool:

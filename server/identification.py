@@ -101,4 +101,4 @@ def _on_loopback(request: Request) -> bool:
     """Whether the browser is on this machine, where there may be no TLS. What the request says of its host is not
     enough: a proxy may have put its own name for this server there, and the public address knows better."""
     settings: Settings = request.app.state.settings
-    return request.url.hostname in LOOPBACK and urlsplit(settings.issuer).hostname in LOOPBACK
+    return request.url.hostname in LOOPBACK and urlsplit(settings.public_address).hostname in LOOPBACK

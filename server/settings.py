@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         return f"http://{host}:{self.port}"
 
     @property
+    def public_address(self) -> str:
+        """Where clients reach the server, as access tokens name their issuer."""
+        return self.issuer or self.address
+
+    @property
     def access_token_lifetime(self) -> timedelta:
         return timedelta(seconds=self.access_token_seconds)
 

@@ -19,7 +19,9 @@ def stage(
     """A running server with two accounts full of everything. New people's passwords are hashed at next to no cost:
     there are many, and nobody guesses at them here."""
     data_dir = tmp_path_factory.mktemp("stage") / "data"
-    with pytest.MonkeyPatch.context() as patch, playing(databases, next(names), world_template, data_dir) as play:
+    # What was counted is not written down while a test looks on.
+    playing_here = playing(databases, next(names), world_template, data_dir, usage_flush_seconds=300)
+    with pytest.MonkeyPatch.context() as patch, playing_here as play:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield Stage(play)
 

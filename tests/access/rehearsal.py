@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.access.api import Field, variables
-from tests.access.stage import COLUMNS, IN_A_MONTH, Stage
+from tests.access.stage import COLUMNS, IN_A_MONTH, ROOM, WEBHOOK, Stage
 from tests.support.server import Client
 from tests.support.world import PASSWORD
 
@@ -41,7 +41,8 @@ def prepared(stage: Stage, field: Field, performer: Performer) -> dict[str, Any]
 # These end the sessions of who does them, or leave them with as many credentials as the policy allows.
 _DONE_BY_SOMEBODY_NEW = {
     *("signOut", "signOutEverywhere", "changePassword"),
-    *("generateCredential", "reassociateCredential", "revokeCredential", "revealApiKey"),
+    *("generateCredential", "rotateCredential", "setAllowedNetworks"),
+    *("reassociateCredential", "revokeCredential", "revealApiKey"),
 }
 
 
@@ -102,6 +103,11 @@ def _credential(**beside: str) -> Prepare:
     return prepare
 
 
+def _endpoint(stage: Stage, _performer: Performer) -> dict[str, Any]:
+    made = stage.operator.do("createWebhookEndpoint", "endpoint { id }", accountId=stage.play.alder.id, **WEBHOOK)
+    return {"endpointId": made["endpoint"]["id"]}
+
+
 def _in_this_account(stage: Stage, _performer: Performer) -> dict[str, Any]:
     return {"accountId": stage.play.alder.id}
 
@@ -127,6 +133,9 @@ _PREPARE: dict[str, Prepare] = {
     "revokePersonalAccessToken": _own_token,
     "suspendAccount": _account(),
     "reinstateAccount": _account(suspended=True),
+    "updateCredentialPolicy": lambda _stage, _performer: ROOM,
+    "createWebhookEndpoint": _in_this_account,
+    "removeWebhookEndpoint": _endpoint,
     "createUser": _in_this_account,
     "setUserRole": _user(role="AUDITOR"),
     "grantApiAccess": _user(),
@@ -144,6 +153,8 @@ _PREPARE: dict[str, Prepare] = {
     "cancelService": _service(),
     "linkIdentityToService": _service(),
     "unlinkIdentityFromService": _service(linked=True),
+    "rotateCredential": _credential(),
+    "setAllowedNetworks": _credential(),
     "reassociateCredential": _credential(serviceId="timestamps"),
     "revokeCredential": _credential(),
     "revealApiKey": _credential(),

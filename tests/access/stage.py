@@ -27,6 +27,10 @@ COLUMNS: Mapping[str, tuple[str, bool] | None] = {
     "nobody": None,
 }
 IN_A_MONTH = (START + timedelta(days=30)).isoformat()
+# Of what does not happen here: messages would be sent, and recorded, while a test looks on.
+WEBHOOK: Mapping[str, Any] = {"url": "https://receiver.example/sealkey", "eventTypes": ["SERVICE_ENDING"]}
+# So that one person can try all there is to do with a credential.
+ROOM = {"maxActiveCredentialsPerUser": 20}
 OF_THE_TOKEN = "READ_SERVICES"
 """The one permission of the token in the column of that name; it is the administrator's."""
 
@@ -42,6 +46,7 @@ TYPE_OF_INPUT = {
     "serviceId": "Service",
     "credentialId": "Credential",
     "tokenId": "AccessToken",
+    "endpointId": "WebhookEndpoint",
     "subjectId": "Credential",
 }
 
@@ -98,6 +103,9 @@ class Stage:
             "nobody": play.nobody,
         }
         assert list(self.clients) == list(COLUMNS)
+        for client in self.clients.values():
+            client.post("{ viewer { role } }")  # which notes that a token was used, as once a minute
+        play.server.keep_house()  # and so leaves nothing to do while a test looks on
 
     def chain_of(self, column: str) -> str:
         """The chain in which a caller's own acts are recorded."""
@@ -119,7 +127,8 @@ class Stage:
         if type_.name == "ID":
             return self.mine.ids[TYPE_OF_INPUT[name]]
         if isinstance(type_, GraphQLEnumType):
-            return {"Role": "MEMBER", "Permission": OF_THE_TOKEN}.get(type_.name, next(iter(type_.values)))
+            fixed = {"Role": "MEMBER", "Permission": OF_THE_TOKEN, "WebhookEventType": WEBHOOK["eventTypes"][0]}
+            return fixed.get(type_.name, next(iter(type_.values)))
         if type_.name == "DateTime":
             return IN_A_MONTH
         return {"Boolean": False, "Int": 1, "String": self._text(name)}[type_.name]
@@ -169,21 +178,25 @@ class Stage:
     def _text(self, name: str) -> str:
         if name == "email":
             return f"{self.unique('new')}@alder.example"
-        fixed = {
+        fixed: dict[str, str] = {
             "password": PASSWORD,
             "currentPassword": PASSWORD,
             "newPassword": f"{PASSWORD}, another",
             "invitationToken": "sealkey_invitation_nonsense",
+            "url": WEBHOOK["url"],
+            "networks": "203.0.113.0/24",
             **self.mine.keys,
         }
         return fixed[name] if name in fixed else self.unique("new")
 
     def _fill(self, account: AccountWorld, where: str, administrator: Client, member: Client) -> Things:
+        administrator.do("updateCredentialPolicy", "account { id }", accountId=account.id, **ROOM)
         colleague = self.newcomer(account, "MEMBER", api_access=True)
         old = self.credential(member, account, f"{where}_old")["credential"]["id"]
         member.do("revokeCredential", "credential { id }", credentialId=old)
         made = self.credential(member, account, f"{where}_ci")
         gateway = administrator.do("createGatewayToken", "token tokenId", name=f"{where}_gateway", expiresAt=IN_A_MONTH)
+        endpoint = administrator.do("createWebhookEndpoint", "endpoint { id }", **WEBHOOK)["endpoint"]
         self.token(administrator, ["READ_AUDIT_LOG"])
         self.token(member, ["GENERATE_CREDENTIALS"])
         events = administrator.data("{ auditEvents(last: 1) { nodes { id } } }")["nodes"]
@@ -196,6 +209,7 @@ class Stage:
                 "Credential": made["credential"]["id"],
                 "AccessToken": gateway["tokenId"],
                 "AuditEvent": events[0]["id"],
+                "WebhookEndpoint": endpoint["id"],
             },
             keys={key: made["delivery"][key] for key in ("apiKey", "apiSecret")},
             gateway_token=gateway["token"],

@@ -1,9 +1,6 @@
 """What belongs to another account does not exist: whatever is asked with its id is answered, and looked up, as if
 there were no such thing."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -15,6 +12,7 @@ from tests.access.matrix import read_matrix
 from tests.access.outcomes import NOTHING, ask, outcome
 from tests.access.stage import COLUMNS, Stage
 from tests.access.tables import Tables, changes
+from tests.support.statements import statements
 
 MATRIX = read_matrix()
 PLACES = [place for place in all_places() if str(place.field) in MATRIX]
@@ -101,26 +99,6 @@ def test_a_cursor_of_another_account_s_list_leads_nowhere_in_it(stage: Stage, ro
     for edge in (theirs[0], theirs[-1]):
         page = stage.clients["administrator"].data(asked, cursor=edge["cursor"])
         assert {node["id"] for node in page["nodes"]} & {edge["node"]["id"] for edge in theirs} == set()
-
-
-@contextmanager
-def statements() -> Iterator[list[str]]:
-    """The SQL that is executed inside, without its parameters."""
-    executed: list[str] = []
-
-    class Note(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            executed.append(str(record.args[0]) if isinstance(record.args, tuple) and record.args else record.msg)
-
-    logger, handler = logging.getLogger("tortoise.db_client"), Note()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield executed
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
 
 
 def _ask(stage: Stage, column: str, place: Place, id_: str) -> httpx.Response:

@@ -9,7 +9,7 @@ import pytest
 
 from auth.crypto.envelopes import open_envelope
 from tests.auth.crypto import keys
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support.rows import row_id
 from tests.support.server import Client
 from tests.support.world import GENERATED, Play
@@ -126,8 +126,8 @@ def test_no_two_credentials_have_a_key_or_secret_in_common(play: Play) -> None:
     assert play.nobody.refusals("login", "scope", apiKey=one["apiKey"], apiSecret=other["apiSecret"])
 
 
-def test_the_prefix_is_the_deployments(stage: Stage) -> None:
-    with stage.new(key_prefix="acme") as play:
+def test_the_prefix_is_the_deployments(theatre: Theatre) -> None:
+    with theatre.new(key_prefix="acme") as play:
         generated = play.generate("ci")
         assert generated["delivery"]["apiKey"].startswith("acme_key_")
         assert generated["delivery"]["apiSecret"].startswith("acme_secret_")

@@ -15,7 +15,7 @@ from auth.crypto.keyring import Keyring
 from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import secret_matches
 from tests.auth.crypto.keys import base64url
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support.audit import deployment_events, events, recorded
 from tests.support.rows import LOG
 from tests.support.server import START
@@ -45,9 +45,9 @@ def verified(play: Play, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 # ---------------------------------------------------------------- the token
 
 
-def test_the_token_is_a_jwt_in_the_profile_of_rfc_9068(stage: Stage) -> None:
+def test_the_token_is_a_jwt_in_the_profile_of_rfc_9068(theatre: Theatre) -> None:
     issuer = "https://keys.provider.example/sealkey"
-    with stage.new(issuer=issuer) as play:
+    with theatre.new(issuer=issuer) as play:
         keys = play.keys("ci")
         header, claims = verified(play, login(play, keys)["accessToken"])
     assert header == {"alg": "ES256", "typ": "at+jwt", "kid": "token-signing-1"}
@@ -82,8 +82,8 @@ def test_the_answer_tells_what_the_token_is_for_and_how_long(play: Play) -> None
     assert (answer["tokenType"], answer["expiresIn"], answer["scope"]) == ("Bearer", 600, "certificates")
 
 
-def test_the_deployment_says_how_long_a_token_lasts(stage: Stage) -> None:
-    with stage.new(access_token_seconds=30) as play:
+def test_the_deployment_says_how_long_a_token_lasts(theatre: Theatre) -> None:
+    with theatre.new(access_token_seconds=30) as play:
         assert login(play, play.keys())["expiresIn"] == 30
 
 

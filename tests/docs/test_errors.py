@@ -30,6 +30,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("nobody", {"json": {"query": "query ($id: ID!) { node(id: $id) { id } }"}}),
     ("guesser", {"json": GUESS}),
     ("broken", {"json": VIEWER}),
+    ("unidentified", {"json": VIEWER}),
     ("of_the_provider", {"json": VIEWER}),
     ("nobody", {"json": {"query": "{"}}),
     ("nobody", {"json": {"query": "{" + " a" * 2000 + "}"}}),
@@ -71,6 +72,8 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
         with monkeypatch.context() as patched:
             if who == "broken":
                 patched.delattr("schema.queries.viewer_of")
+            if who == "unidentified":
+                patched.delattr("server.graphql_endpoint.identify")
             if who == "guesser":
                 guess_in_vain(play)
             if who == "of_the_provider":

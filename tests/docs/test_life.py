@@ -7,6 +7,7 @@ from resolvers.policy import LARGEST_RSA_KEY_BITS, MOST_CREDENTIALS
 from server.settings import Settings
 from tests.docs.examples import examples, run
 from tests.docs.markdown import page, rows
+from tests.plugins.play import StartPlay
 from tests.support.world import Play
 
 PAGE = page("docs/life.md")
@@ -43,3 +44,11 @@ def test_the_defaults_of_the_policy_are_those_of_a_new_account(play: Play) -> No
     assert len(policy.pop("allowedDeliveryMethods")) == 2
     said = {name: default.removeprefix("null, ") for name, (default, *_) in table().items()}
     assert said == {"allowedDeliveryMethods": "both", **{name: written(value) for name, value in policy.items()}}
+
+
+def test_a_new_account_begins_within_the_providers_bounds(start_play: StartPlay) -> None:
+    assert "a new account begins within the provider's bounds" in " ".join(PAGE.split())
+    play = start_play(policy_max_active_credentials=1, policy_maximum_expiry_months=6, policy_minimum_rsa_key_bits=3072)
+    policy = "maxActiveCredentialsPerUser defaultExpiryMonths maximumExpiryMonths minimumRsaKeyBits neverExpiresAllowed"
+    made = play.operator.do("createAccount", f"account {{ policy {{ {policy} }} }}", name="Cedar")["account"]["policy"]
+    assert list(made.values()) == [1, 6, 6, 3072, False]

@@ -31,7 +31,8 @@ def _index(definition: str) -> str:
     )
     assert found, f"an index of a kind that there was none of: {definition}"
     unique, name, columns, condition = found.groups()
-    where = f" where {condition.strip('()')}" if condition else ""
+    # PostgreSQL puts each part of a condition into parentheses.
+    where = f" where {re.sub('[()]', '', condition)}" if condition else ""
     return f"{'unique ' if unique else ''}index {name} ({columns}){where}"
 
 

@@ -2,6 +2,7 @@
 connection."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ ACCOUNT, OTHER_ACCOUNT = UUID(int=1), UUID(int=2)
 USER, IDENTITY, SERVICE, CANCELLED_SERVICE = UUID(int=3), UUID(int=4), UUID(int=5), UUID(int=6)
 CREDENTIAL, REVOKED_CREDENTIAL = UUID(int=7), UUID(int=8)
 EVENT = UUID(int=9)
+ROTATED_CREDENTIAL = UUID(int=10)
 KEY = "key-1"
 
 
@@ -36,6 +38,11 @@ def stock(rows: Rows) -> None:
         "credentials",
         credential(id=CREDENTIAL, name="ci", api_key="sealkey_key_1"),
         credential(id=REVOKED_CREDENTIAL, name="old", api_key="sealkey_key_2", **revoked),
+    )
+    ends = START + timedelta(days=2)
+    rows.insert(
+        "credentials",
+        credential(id=ROTATED_CREDENTIAL, name="ci", api_key="sealkey_key_3", rotated_at=START, expires_at=ends),
     )
     rows.insert("audit_chains", {"id": ACCOUNT, "sequence": 1, "hash": "0" * 64})
     rows.insert("audit_events", samples.audit_event(ACCOUNT, 1, KEY, id=EVENT))

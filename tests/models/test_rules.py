@@ -19,6 +19,7 @@ from tests.models.stocked import (
     KEY,
     OTHER_ACCOUNT,
     REVOKED_CREDENTIAL,
+    ROTATED_CREDENTIAL,
     SERVICE,
     USER,
     credential,
@@ -31,7 +32,7 @@ from tests.support import samples
 from tests.support.rows import Rows, insertion
 from tests.support.server import START
 
-LATER = "'2026-02-01 00:00:00+00:00'"
+SOONER, LATER = "'2026-01-16 00:00:00+00:00'", "'2026-02-01 00:00:00+00:00'"
 SOMEBODY_ELSE = UUID(int=99)
 WAITING = """SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"""
@@ -44,7 +45,7 @@ def change(table: str, id_: UUID, assignments: str) -> str:
 FIXED = {
     "a credential keeps its id": change("credentials", CREDENTIAL, f"id = '{SOMEBODY_ELSE}'"),
     "a credential keeps its name": change("credentials", CREDENTIAL, "name = 'cd'"),
-    "a credential keeps its key": change("credentials", CREDENTIAL, "api_key = 'sealkey_key_3'"),
+    "a credential keeps its key": change("credentials", CREDENTIAL, "api_key = 'sealkey_key_4'"),
     "a credential keeps its account": change("credentials", CREDENTIAL, f"account_id = '{OTHER_ACCOUNT}'"),
     "a credential keeps its owner": change("credentials", CREDENTIAL, f"owner_id = '{SOMEBODY_ELSE}'"),
     "a revoked credential keeps its name too": change("credentials", REVOKED_CREDENTIAL, "name = 'cd'"),
@@ -78,6 +79,24 @@ def test_a_credential_can_be_moved_used_and_ended(stocked: Rows) -> None:
 def test_a_revocation_is_neither_lifted_nor_dated_nor_explained_anew(stocked: Rows, assignments: str) -> None:
     statement = change("credentials", REVOKED_CREDENTIAL, assignments)
     assert "a revocation is final" in str(refusal(stocked, statement))
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    ["rotated_at = NULL", f"rotated_at = {LATER}", f"expires_at = {LATER}"],
+    ids=["lifted", "dated anew", "a longer life"],
+)
+def test_a_rotation_is_final_and_grace_never_lengthens_a_life(stocked: Rows, assignments: str) -> None:
+    statement = change("credentials", ROTATED_CREDENTIAL, assignments)
+    assert "a rotation is final" in str(refusal(stocked, statement))
+
+
+def test_a_rotated_credential_can_be_used_and_ended_sooner(stocked: Rows) -> None:
+    permit(
+        stocked,
+        change("credentials", ROTATED_CREDENTIAL, f"last_used_at = {SOONER}, expires_at = {SOONER}"),
+        change("credentials", ROTATED_CREDENTIAL, f"revoked_at = {LATER}, revocation_reason = 'KEY_COMPROMISE'"),
+    )
 
 
 def test_credentials_are_never_removed(stocked: Rows) -> None:
@@ -130,7 +149,7 @@ def test_to_replace_is_to_remove(stocked: Rows) -> None:
 
 
 @pytest.mark.engine("postgres")
-@pytest.mark.parametrize("tables", ["audit_events", "credentials", "accounts CASCADE"])
+@pytest.mark.parametrize("tables", ["audit_events", "credentials CASCADE", "accounts CASCADE"])
 def test_to_truncate_is_to_remove(stocked: Rows, tables: str) -> None:
     assert re.search("are kept|never removed", str(refusal(stocked, f"TRUNCATE {tables}")))
 
@@ -184,6 +203,11 @@ def test_the_deployments_own_chain_is_there_from_the_start(stocked: Rows) -> Non
 UNIQUE = {
     "accounts_name": insertion("accounts", samples.account(name="Alder")),
     "users_email": insertion("users", samples.user(ACCOUNT, email="member@alder.example")),
+    "users_oidc": insertion(
+        "users",
+        samples.user(ACCOUNT, oidc_issuer="https://id.example", oidc_subject="1"),
+        samples.user(ACCOUNT, oidc_issuer="https://id.example", oidc_subject="1"),
+    ),
     "services_living_code": insertion("services", samples.service(ACCOUNT, code="certificates")),
     "credentials_living_name": insertion("credentials", credential(name="ci")),
 }
@@ -200,8 +224,12 @@ def test_what_is_taken_is_refused_and_the_index_that_refused_it_is_known(stocked
         insertion("credentials", credential(api_key="sealkey_key_2")),
         insertion("service_identities", samples.service_identity(SERVICE, IDENTITY)),
         insertion("credentials", credential(id=CREDENTIAL)),
+        insertion("credentials", *(credential(predecessor_id=CREDENTIAL) for _ in range(2))),
+        insertion("access_tokens", *(samples.access_token(token_hash="3" * 64) for _ in range(2))),
+        insertion("credential_usage", *(samples.usage(CREDENTIAL) for _ in range(2))),
+        insertion("check_epoch", {"id": 1, "value": 1}),
     ],
-    ids=["the key of a revoked credential", "a link", "an id"],
+    ids=["the key of a revoked credential", "a link", "an id", "a rotation", "a token", "a day's use", "the epoch"],
 )
 def test_what_is_unique_forever_is_refused(stocked: Rows, statement: str) -> None:
     assert re.search("(?i)unique", str(refusal(stocked, statement)))
@@ -222,6 +250,8 @@ def test_names_are_free_again_once_nothing_living_has_them(stocked: Rows) -> Non
         change("credentials", CREDENTIAL, f"revoked_at = {LATER}, revocation_reason = 'SUPERSEDED'"),
         insertion("credentials", credential(name="ci")),
         insertion("credentials", credential(name="old")),
+        insertion("credentials", credential(name="cd", rotated_at=START)),
+        insertion("credentials", credential(name="cd")),
         insertion("services", samples.service(ACCOUNT, code="timestamps")),
     )
 
@@ -243,14 +273,21 @@ def test_accounts_do_not_take_names_and_codes_from_each_other(stocked: Rows) -> 
 
 # By table and check, as the listing has them: a row that fits but for that one rule.
 BREACHES: dict[tuple[str, str], samples.Row] = {
+    ("access_tokens", "(kind)"): samples.access_token(kind="SESSION"),
+    ("access_tokens", "(name)"): samples.access_token(name=""),
+    ("access_tokens", "personal_tokens_speak_for_somebody (kind, user_id)"): samples.access_token(kind="PERSONAL"),
     ("accounts", "(default_expiry_months)"): samples.account(default_expiry_months=0),
     ("accounts", "(max_active_credentials_per_user)"): samples.account(max_active_credentials_per_user=-1),
+    ("accounts", "(maximum_expiry_months)"): samples.account(maximum_expiry_months=0),
     ("accounts", "(minimum_rsa_key_bits)"): samples.account(minimum_rsa_key_bits=2047),
     ("accounts", "(name)"): samples.account(name=""),
     ("accounts", "(status)"): samples.account(status="CLOSED"),
     ("audit_events", "(hash)"): samples.audit_event(ACCOUNT, 2, KEY, hash="0"),
     # An event numbered 0 is refused for the gap before this rule is asked.
     ("audit_events", "(sequence)"): samples.audit_event(ACCOUNT, 0, KEY),
+    ("check_epoch", "(id)"): {"id": 2, "value": 0},
+    ("credential_usage", "(allowed)"): samples.usage(CREDENTIAL, allowed=-1),
+    ("credential_usage", "(denied)"): samples.usage(CREDENTIAL, denied=-1),
     ("credentials", "(delivery_method)"): credential(delivery_method="CARRIER_PIGEON"),
     ("credentials", "(name)"): credential(name=""),
     ("credentials", "(secret_hash)"): credential(secret_hash="0" * 63),
@@ -295,7 +332,10 @@ def test_a_row_that_breaks_a_rule_is_refused(stocked: Rows, table: str, check: s
 OTHER_SIDES = {
     "an account without an end by default": ("accounts", samples.account(default_expiry_months=None)),
     "the largest keys": ("accounts", samples.account(minimum_rsa_key_bits=16384)),
+    "a credential for a month at most": ("accounts", samples.account(maximum_expiry_months=1)),
     "an operator": ("users", samples.user(None)),
+    "a personal token": ("access_tokens", samples.access_token(kind="PERSONAL", account_id=ACCOUNT, user_id=USER)),
+    "a day without use": ("credential_usage", samples.usage(CREDENTIAL, allowed=0)),
     "an encrypted file": (
         "credentials",
         credential(delivery_method="ENCRYPTED_FILE", public_key_fingerprint="0" * 64),
@@ -337,6 +377,11 @@ def test_only_operators_belong_to_no_account(stocked: Rows, row: samples.Row) ->
     assert "operators_belong_to_no_account" in str(refusal(stocked, insertion("users", row)))
 
 
+def test_a_gateways_token_speaks_for_nobody(stocked: Rows) -> None:
+    statement = insertion("access_tokens", samples.access_token(user_id=USER))
+    assert "personal_tokens_speak_for_somebody" in str(refusal(stocked, statement))
+
+
 @pytest.mark.parametrize(
     "row",
     [
@@ -355,6 +400,8 @@ DANGLING: dict[str, tuple[str, samples.Row]] = {
     "users.account_id": ("users", samples.user(SOMEBODY_ELSE)),
     "invitations.user_id": ("invitations", {**_TOKEN, "user_id": SOMEBODY_ELSE}),
     "sessions.user_id": ("sessions", {**_TOKEN, "user_id": SOMEBODY_ELSE}),
+    "access_tokens.account_id": ("access_tokens", samples.access_token(account_id=SOMEBODY_ELSE)),
+    "access_tokens.user_id": ("access_tokens", samples.access_token(kind="PERSONAL", user_id=SOMEBODY_ELSE)),
     "identities.account_id": ("identities", samples.identity(SOMEBODY_ELSE)),
     "services.account_id": ("services", samples.service(SOMEBODY_ELSE)),
     "service_identities.service_id": ("service_identities", samples.service_identity(SOMEBODY_ELSE, IDENTITY)),
@@ -364,6 +411,11 @@ DANGLING: dict[str, tuple[str, samples.Row]] = {
     "credentials.service_id": ("credentials", credential(service_id=SOMEBODY_ELSE)),
     "credentials.identity_id": ("credentials", credential(identity_id=SOMEBODY_ELSE)),
     "credentials.hashing_key_id": ("credentials", credential(hashing_key_id="key-2")),
+    "credentials.predecessor_id": ("credentials", credential(predecessor_id=SOMEBODY_ELSE)),
+    "credential_usage.credential_id": ("credential_usage", samples.usage(SOMEBODY_ELSE)),
+    "webhook_endpoints.account_id": ("webhook_endpoints", samples.webhook_endpoint(SOMEBODY_ELSE, KEY)),
+    "webhook_endpoints.sealing_key_id": ("webhook_endpoints", samples.webhook_endpoint(ACCOUNT, "key-2")),
+    "webhook_deliveries.endpoint_id": ("webhook_deliveries", samples.webhook_delivery(SOMEBODY_ELSE)),
     "audit_events.chain_id": ("audit_events", samples.audit_event(SOMEBODY_ELSE, 1, KEY)),
     "audit_events.actor_id": ("audit_events", samples.audit_event(ACCOUNT, 2, KEY, actor_id=SOMEBODY_ELSE)),
     "audit_events.hashing_key_id": ("audit_events", samples.audit_event(ACCOUNT, 2, "key-2")),

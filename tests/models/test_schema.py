@@ -134,7 +134,7 @@ credentials
     index credentials_service (service_id, id)
     index credentials_use (last_used_at, id)
     unique index credentials_api_key (api_key)
-    unique index credentials_living_name (account_id, name) where revoked_at IS NULL) AND (rotated_at IS NULL
+    unique index credentials_living_name (account_id, name) where revoked_at IS NULL AND rotated_at IS NULL
     unique index credentials_predecessor (predecessor_id) where predecessor_id IS NOT NULL
     trigger credentials_are_kept before delete
     trigger credentials_identity_is_fixed before update
@@ -146,6 +146,7 @@ expiry_notices
     days: integer
     expires_at: instant
     key (subject_id, days, expires_at)
+    index expiry_notices_expiry (expires_at)
 
 idempotent_answers
     key_hash: varchar(64)
@@ -236,10 +237,10 @@ sessions
 throttles
     key: varchar(64)
     tries: integer
-    last_try: bigint
+    since: bigint
     closed_until: bigint
     key (key)
-    index throttles_last_try (last_try)
+    index throttles_since (since)
 
 users
     id: uuid
@@ -270,10 +271,9 @@ webhook_deliveries
     created_at: instant
     attempts: integer
     next_attempt_at: instant
-    done_at: instant or null
     key (id)
-    index webhook_deliveries_due (next_attempt_at) where done_at IS NULL
-    index webhook_deliveries_endpoint (endpoint_id, id)
+    index webhook_deliveries_due (next_attempt_at, endpoint_id)
+    index webhook_deliveries_endpoint (endpoint_id, next_attempt_at)
 
 webhook_endpoints
     id: uuid

@@ -9,6 +9,7 @@ from tests.openid.conftest import Believing
 from tests.openid.people import ADMINISTRATOR, by_password, events, is_refused, viewer
 from tests.plugins.passwords import CountingHasher
 from tests.support.provider import CLIENT_ID, MEMBER_OF_ALDER, Provider
+from tests.support.rows import Rows
 from tests.support.world import PASSWORD, Play
 
 CAROL = "carol@alder.example"
@@ -51,6 +52,19 @@ def test_a_credential_is_blocked_once_the_claims_take_api_access_away(play: Play
     seen(play, provider, sealkey_api_access=False)
     keys = {name: delivery[name] for name in ("apiKey", "apiSecret")}
     assert by_password(play).do("verifyCredential", "code", **keys)["code"] == "OWNER_ACCESS_REMOVED"
+
+
+def test_the_accounts_own_server_is_told_of_credentials_that_the_claims_block_and_unblock(
+    play: Play, provider: Provider
+) -> None:
+    types = ["CREDENTIAL_BLOCKED", "CREDENTIAL_UNBLOCKED"]
+    endpoint = {"url": "https://hooks.example/", "eventTypes": types}
+    by_password(play, ADMINISTRATOR).do("createWebhookEndpoint", "endpoint { id }", **endpoint)
+    play.generate("ci", play.server.client(provider.token("carol", **MEMBER_OF_ALDER)))
+    for claims in ({"sealkey_api_access": False}, {"sealkey_role": "AUDITOR"}, MEMBER_OF_ALDER):
+        seen(play, provider, **claims)
+    told = Rows(play.server.database_url).execute("SELECT event_type FROM webhook_deliveries ORDER BY id")
+    assert told == [("credential.blocked",), ("credential.unblocked",)]
 
 
 def test_what_an_administrator_removed_stays_removed_where_the_claims_are_silent(

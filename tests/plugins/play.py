@@ -45,7 +45,7 @@ def make_template(databases: Databases, name: str, migrated_template: str, data_
     return Template(name, data_dir)
 
 
-class Stage:
+class Theatre:
     """Where one play at a time is on: the models of a process have one database."""
 
     def __init__(self, databases: Databases, names: Iterator[str], template: Template, directory: Path) -> None:
@@ -77,25 +77,25 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(
+def theatre(
     databases: Databases, names: Iterator[str], world_template: Template, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    stage = Stage(databases, names, world_template, tmp_path_factory.mktemp("stage"))
-    yield stage
-    stage.clear()
+) -> Iterator[Theatre]:
+    theatre = Theatre(databases, names, world_template, tmp_path_factory.mktemp("stage"))
+    yield theatre
+    theatre.clear()
 
 
 @pytest.fixture
-def play(stage: Stage) -> Iterator[Play]:
+def play(theatre: Theatre) -> Iterator[Play]:
     """A running server, and clients for everybody in its world."""
-    with stage.new() as play:
+    with theatre.new() as play:
         yield play
 
 
 @pytest.fixture
-def shared_play(stage: Stage) -> Play:
+def shared_play(theatre: Theatre) -> Play:
     """As `play`, but shared: for tests that leave everything as it was."""
-    return stage.shared()
+    return theatre.shared()
 
 
 class StartPlay(Protocol):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from schema.api import build_api
 from server.redaction import without_values
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support.operations import Operation, Writer
 from tests.support.world import Play
 
@@ -112,8 +112,8 @@ def answer(play: Play, request: dict[str, Any]) -> str:
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(requests())
-def test_a_planted_secret_does_not_come_back(stage: Stage, request: dict[str, Any]) -> None:
-    told = answer(stage.shared(), request)
+def test_a_planted_secret_does_not_come_back(theatre: Theatre, request: dict[str, Any]) -> None:
+    told = answer(theatre.shared(), request)
     assert not [needle for needle in needles() if needle in told]
 
 

@@ -69,7 +69,8 @@ class TestASession:
         play.clock.advance(milliseconds=1)
         assert not works(client)
 
-    def test_ends_when_it_has_not_been_used_for_two_hours(self, play: Play) -> None:
+    def test_ends_when_it_has_not_been_used_for_two_hours(self, start_play: StartPlay) -> None:
+        play = start_play()
         client = sign_in(play)
         play.clock.advance(hours=2, milliseconds=-1)
         assert works(client)

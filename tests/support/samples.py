@@ -103,6 +103,53 @@ def credential(
     }
 
 
+def access_token(**columns: Any) -> Row:
+    """A gateway's, of all accounts."""
+    return {
+        "id": new_id(START),
+        "kind": "GATEWAY",
+        "account_id": None,
+        "user_id": None,
+        "name": "edge",
+        "token_hash": secrets.token_hex(32),
+        "permissions": "VERIFY_CREDENTIALS",
+        "created_at": START,
+        "expires_at": NEVER,
+        "last_used_at": LONG_AGO,
+        **columns,
+    }
+
+
+def usage(credential_id: UUID | str, **columns: Any) -> Row:
+    return {"credential_id": credential_id, "day": "2026-01-15", "allowed": 1, "denied": 0, **columns}
+
+
+def webhook_endpoint(account_id: UUID | str, sealing_key_id: str, **columns: Any) -> Row:
+    return {
+        "id": new_id(START),
+        "account_id": account_id,
+        "url": "https://hooks.example/sealkey",
+        "sealed_secret": "0",
+        "sealing_key_id": sealing_key_id,
+        "event_types": "credential.generated",
+        "created_at": START,
+        **columns,
+    }
+
+
+def webhook_delivery(endpoint_id: UUID | str, **columns: Any) -> Row:
+    return {
+        "id": new_id(START),
+        "endpoint_id": endpoint_id,
+        "event_type": "credential.generated",
+        "body": "{}",
+        "created_at": START,
+        "attempts": 0,
+        "next_attempt_at": START,
+        **columns,
+    }
+
+
 def audit_event(chain_id: UUID | str, sequence: int, hashing_key_id: str, **columns: Any) -> Row:
     return {
         "id": new_id(START),

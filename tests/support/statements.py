@@ -4,28 +4,36 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 _LOGGER = logging.getLogger("tortoise.db_client")
 
 
 class _Collector(logging.Handler):
-    def __init__(self) -> None:
+    def __init__(self, of_requests: bool) -> None:
         super().__init__(logging.DEBUG)
+        self._of_requests = of_requests
         self.statements: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._of_requests and "request_id" not in structlog.contextvars.get_contextvars():
+            return
         # Of all that is logged there, statements come with their values.
         if record.msg == "%s: %s" and isinstance(record.args, tuple):
             self.statements.append(str(record.args[0]))
 
 
 @contextmanager
-def statements() -> Iterator[list[str]]:
-    """Every statement that is run inside, as it is run."""
-    collector, level = _Collector(), _LOGGER.level
+def statements(*, of_requests: bool = True) -> Iterator[list[str]]:
+    """Every statement that is run inside, as it is run, without its values: for requests alone, or also what the
+    server does beside them."""
+    collector, level, propagates = _Collector(of_requests), _LOGGER.level, _LOGGER.propagate
     _LOGGER.addHandler(collector)
     _LOGGER.setLevel(logging.DEBUG)
+    _LOGGER.propagate = False
     try:
         yield collector.statements
     finally:
         _LOGGER.removeHandler(collector)
         _LOGGER.setLevel(level)
+        _LOGGER.propagate = propagates

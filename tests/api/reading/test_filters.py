@@ -10,7 +10,7 @@ import pytest
 
 from models.ids import Kind
 from models.instants import LONG_AGO, NEVER
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support import bulk
 from tests.support.lists import Listing
 from tests.support.rows import row_id
@@ -79,8 +79,8 @@ def text(instant: datetime) -> str:
 
 
 @pytest.fixture(scope="module")
-def full(stage: Stage) -> Play:
-    play = stage.shared()
+def full(theatre: Theatre) -> Play:
+    play = theatre.shared()
     for account in (play.alder, play.birch):
         bulk.users(
             play,

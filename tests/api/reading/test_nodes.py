@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.ids import Kind, global_id, new_id
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support import bulk
 from tests.support.lists import TYPES, Listing
 from tests.support.rows import row_id
@@ -34,8 +34,8 @@ FIELDS = {
 
 
 @pytest.fixture(scope="module")
-def full(stage: Stage) -> Play:
-    play = stage.shared()
+def full(theatre: Theatre) -> Play:
+    play = theatre.shared()
     for account in (play.alder, play.birch):
         bulk.credentials(play, account, bulk.times(1))
         revoked = {"revoked_at": START, "revocation_reason": "KEY_COMPROMISE"}

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from models.ids import Kind
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support import bulk
 from tests.support.lists import TYPES, Listing
 from tests.support.rows import row_id
@@ -19,9 +19,9 @@ OF_ANOTHER_ORDER = "This cursor belongs to another order of the list: start agai
 
 
 @pytest.fixture(scope="module")
-def full(stage: Stage) -> Play:
+def full(theatre: Theatre) -> Play:
     """Lists of more rows than a page has when nobody says how many."""
-    play = stage.shared()
+    play = theatre.shared()
     bulk.users(play, play.alder, bulk.times(51))
     services = bulk.services(play, play.alder, bulk.times(51))
     identities = bulk.identities(play, play.alder, bulk.times(51))

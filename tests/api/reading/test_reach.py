@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.ids import Kind, global_id, new_id
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support import bulk
 from tests.support.lists import TYPES, Listing
 from tests.support.rows import row_id
@@ -16,9 +16,9 @@ NOBODYS = new_id(START)
 
 
 @pytest.fixture(scope="module")
-def full(stage: Stage) -> Play:
+def full(theatre: Theatre) -> Play:
     """Both accounts have credentials of two members each."""
-    play = stage.shared()
+    play = theatre.shared()
     for account in (play.alder, play.birch):
         bulk.credentials(play, account, bulk.times(2))
         bulk.credentials(play, account, [{"owner_id": account.users["member_without_access"]}] * 2)

@@ -3,7 +3,7 @@
 import pytest
 
 from models.ids import Kind
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support import bulk
 from tests.support.lists import TYPES, Listing
 from tests.support.rows import row_id
@@ -23,9 +23,9 @@ FIELDS = {
 
 
 @pytest.fixture(scope="module")
-def full(stage: Stage) -> Play:
+def full(theatre: Theatre) -> Play:
     """More than a hundred of everything, each credential of another identity, service and owner."""
-    play = stage.shared()
+    play = theatre.shared()
     bulk.accounts(play, bulk.times(120))
     users = bulk.global_ids(Kind.USER, bulk.users(play, play.alder, bulk.times(120)))
     identities = bulk.global_ids(Kind.IDENTITY, bulk.identities(play, play.alder, bulk.times(120)))

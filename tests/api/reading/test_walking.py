@@ -8,7 +8,7 @@ import pytest
 
 from models.ids import Kind
 from models.instants import LONG_AGO, NEVER
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support import bulk
 from tests.support.lists import Listing, Page
 from tests.support.rows import row_id
@@ -45,9 +45,9 @@ ORDERED = [
 
 
 @pytest.fixture(scope="module")
-def full(stage: Stage) -> Play:
+def full(theatre: Theatre) -> Play:
     """Rows enough for several pages in every list, with ties in every column."""
-    play = stage.shared()
+    play = theatre.shared()
     bulk.accounts(play, bulk.times(9))
     for account, shift in ((play.alder, 0), (play.birch, 1)):
         bulk.users(play, account, bulk.times(8))

@@ -19,7 +19,7 @@ from auth.crypto.keyring import KeyringUnreadable, Purpose, generate_keyring, lo
 
 FILE = generate_keyring()
 KEYS: list[dict[str, Any]] = json.loads(FILE)["keys"]
-CREDENTIALS, AUDIT, SIGNING = KEYS
+CREDENTIALS, AUDIT, SEALING, SIGNING = KEYS
 
 
 def file_of(*keys: object) -> bytes:
@@ -63,7 +63,7 @@ def test_a_check_value_tells_keys_apart_and_tells_nothing_of_them() -> None:
     values = read_keyring(FILE).check_values()
     assert set(values) == {f"{purpose}-1" for purpose in Purpose}
     assert values == read_keyring(FILE).check_values()
-    assert len(set(values.values())) == 3
+    assert len(set(values.values())) == len(Purpose)
     for value in values.values():
         assert value not in FILE.decode()
         assert len(value) <= 64
@@ -89,8 +89,8 @@ DAMAGED = {
     "no key in it": file_of(*KEYS, {"kty": "oct", "kid": "audit-hashing-2"}),
     "a key that is no text": file_of(*KEYS, {**AUDIT, "kid": "audit-hashing-2", "k": 1}),
     "a key that is not base64": file_of(*KEYS, {**AUDIT, "kid": "audit-hashing-2", "k": "\u00e9" * 43}),
-    "a point that is on no curve": file_of(CREDENTIALS, AUDIT, {**SIGNING, "x": SIGNING["y"]}),
-    "a curve that there is none of": file_of(CREDENTIALS, AUDIT, {**SIGNING, "crv": "P-1"}),
+    "a point that is on no curve": file_of(CREDENTIALS, AUDIT, SEALING, {**SIGNING, "x": SIGNING["y"]}),
+    "a curve that there is none of": file_of(CREDENTIALS, AUDIT, SEALING, {**SIGNING, "crv": "P-1"}),
 }
 
 
@@ -100,29 +100,35 @@ def test_a_damaged_file_is_refused(data: bytes) -> None:
 
 
 UNUSABLE: dict[str, tuple[bytes, str]] = {
-    "no credential key": (file_of(AUDIT, SIGNING), "there is no credential-hashing key"),
-    "no audit key": (file_of(CREDENTIALS, SIGNING), "there is no audit-hashing key"),
-    "no signing key": (file_of(CREDENTIALS, AUDIT), "there is no token-signing key"),
+    "no credential key": (file_of(AUDIT, SEALING, SIGNING), "there is no credential-hashing key"),
+    "no audit key": (file_of(CREDENTIALS, SEALING, SIGNING), "there is no audit-hashing key"),
+    "no sealing key": (file_of(CREDENTIALS, AUDIT, SIGNING), "there is no sealing key"),
+    "no signing key": (file_of(CREDENTIALS, AUDIT, SEALING), "there is no token-signing key"),
     "no keys": (file_of(), "there is no credential-hashing key"),
-    "a short key": (file_of({**CREDENTIALS, "k": "AAAA"}, AUDIT, SIGNING), "a hashing key does not have 32 bytes"),
+    "a short key": (
+        file_of({**CREDENTIALS, "k": "AAAA"}, AUDIT, SEALING, SIGNING),
+        "a symmetric key does not have 32 bytes",
+    ),
     "a long key": (
-        file_of({**CREDENTIALS, "k": CREDENTIALS["k"] * 2}, AUDIT, SIGNING),
-        "a hashing key does not have 32 bytes",
+        file_of({**CREDENTIALS, "k": CREDENTIALS["k"] * 2}, AUDIT, SEALING, SIGNING),
+        "a symmetric key does not have 32 bytes",
     ),
     "a signing key for hashing": (
-        file_of(AUDIT, SIGNING, {**SIGNING, "kid": "credential-hashing-1"}),
+        file_of(AUDIT, SEALING, SIGNING, {**SIGNING, "kid": "credential-hashing-1"}),
         "there is no credential-hashing key",
     ),
     "a hashing key for signing": (
-        file_of(CREDENTIALS, AUDIT, {**AUDIT, "kid": "token-signing-1"}),
+        file_of(CREDENTIALS, AUDIT, SEALING, {**AUDIT, "kid": "token-signing-1"}),
         "there is no token-signing key",
     ),
     "a public key for signing": (
-        file_of(CREDENTIALS, AUDIT, {key: value for key, value in SIGNING.items() if key != "d"}),
+        file_of(CREDENTIALS, AUDIT, SEALING, {key: value for key, value in SIGNING.items() if key != "d"}),
         "a signing key is not a private key on the curve P-256",
     ),
     "a key on another curve": (
-        file_of(CREDENTIALS, AUDIT, {**ECKey.generate_key("P-384").as_dict(private=True), "kid": "token-signing-1"}),
+        file_of(
+            CREDENTIALS, AUDIT, SEALING, {**ECKey.generate_key("P-384").as_dict(private=True), "kid": "token-signing-1"}
+        ),
         "a signing key is not a private key on the curve P-256",
     ),
     "two keys of one id": (file_of(*KEYS, {**AUDIT, "k": CREDENTIALS["k"]}), "two keys have the id audit-hashing-1"),
@@ -145,7 +151,7 @@ def test_whatever_happens_to_the_file_it_is_read_or_refused_and_never_repeated(d
     except KeyringUnreadable as refused:
         told = "".join(traceback.format_exception(refused))
         # Not the start either: the rest of a line that is quoted would be the whole.
-        shown = [key for key in (CREDENTIALS["k"], AUDIT["k"], SIGNING["d"]) if key[:8] in told]
+        shown = [key for key in (CREDENTIALS["k"], AUDIT["k"], SEALING["k"], SIGNING["d"]) if key[:8] in told]
     else:
         shown = [] if read.signing_key().key.is_private else ["a public key"]
     assert shown == []
