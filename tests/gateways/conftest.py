@@ -10,7 +10,7 @@ import pytest
 from tests.gateways.edge import Edge
 from tests.gateways.proxies import KINDS, Kind, running_proxy
 from tests.gateways.upstream import tapped_wire, toy_api
-from tests.plugins.play import Stage
+from tests.plugins.play import Theatre
 from tests.support.world import Play
 
 
@@ -23,18 +23,18 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(scope="module")
-def edge(stage: Stage, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+def edge(theatre: Theatre, kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """One for all tests of a module: what they make, others may see."""
-    stage.clear()
-    with _running_edge(stage.shared(), kind, tmp_path_factory.mktemp(kind.program)) as edge:
+    theatre.clear()
+    with _running_edge(theatre.shared(), kind, tmp_path_factory.mktemp(kind.program)) as edge:
         yield edge
 
 
 @pytest.fixture
-def own_edge(stage: Stage, kind: Kind, tmp_path: Path) -> Iterator[tuple[Edge, ExitStack]]:
+def own_edge(theatre: Theatre, kind: Kind, tmp_path: Path) -> Iterator[tuple[Edge, ExitStack]]:
     """One whose Sealkey is stopped by closing the stack that comes with it."""
     with ExitStack() as sealkey:
-        play = sealkey.enter_context(stage.new())
+        play = sealkey.enter_context(theatre.new())
         with _running_edge(play, kind, tmp_path) as edge:
             yield edge, sealkey
 
