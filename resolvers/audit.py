@@ -60,6 +60,7 @@ class EventType(StrEnum):
     CREDENTIAL_VIEWED = "credential.viewed"
     ACCESS_TOKEN_REVOKED = "access_token.revoked"  # noqa: S105
     LOGIN_DENIED = "login.denied"
+    SERVER_KEY_ADDED = "server_key.added"
 
 
 # What can turn an ALLOW into a DENY, or change what is told of a credential: its subject is noted for all processes.

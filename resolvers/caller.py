@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from auth.bearer import SessionRules
 from auth.crypto.keyring import Keyring
@@ -23,11 +24,22 @@ class PolicyBounds:
     minimum_rsa_key_bits: int
 
 
+class ServerKeys(Protocol):
+    """The server's own keys, which may become more while it runs."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """As this process has them now."""
+
+    async def follow(self, now: datetime) -> None:
+        """Looks whether there are others. Raises KeyringUnreadable."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """What is the same for every call: the server's keys and clock, and the settings that use cases need."""
 
-    keyring: Keyring
+    keys: ServerKeys
     clock: Clock
     issuer: str
     key_prefix: str
@@ -38,6 +50,10 @@ class Deployment:
     webhook_allowed_networks: Networks = ()
     usage: UsageCounter = field(default_factory=UsageCounter)
     memory: CheckMemory = field(default_factory=CheckMemory)
+
+    @property
+    def keyring(self) -> Keyring:
+        return self.keys.keyring
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     caller.deployment.usage.count(found.credential.id, caller.now, allowed=True)
     deployment = caller.deployment
     return issue_access_token(
-        deployment.keyring.signing_key(),
+        deployment.keyring.signing_key(caller.now),
         issuer=deployment.issuer,
         subject=found.credential.api_key,
         scope="" if blockers else found.service.code,

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from auth.crypto.keyring import Keyring, load_keyring, read_keyring
+from auth.crypto.keyring import read_keyring
 from auth.openid import OpenIdProvider
 from models import database
 from models.instants import Clock, system_clock
-from resolvers.caller import Deployment
-from resolvers.server_keys import confirm_keys
+from resolvers.caller import Deployment, ServerKeys
+from resolvers.server_keys import GivenKeys, KeysInFile, confirm_keys
 from schema.api import build_api
 from server import graphiql, oauth
 from server.graphql_endpoint import GraphQLEndpoint
@@ -48,6 +48,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/verify", verify, methods=_ANY_METHOD),
+            Route("/verify/{rest:path}", verify, methods=_ANY_METHOD),
             Route("/healthz", healthy),
             Route("/readyz", ready),
         ],
@@ -68,10 +69,10 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
     Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await database.upgrade()
-        keyring = read_keys(settings)
-        await confirm_keys(keyring, clock())
+        keys = read_keys(settings)
+        await confirm_keys(keys.keyring, clock())
         yield Deployment(
-            keyring=keyring,
+            keys=keys,
             clock=clock,
             issuer=settings.public_address,
             key_prefix=settings.key_prefix,
@@ -83,11 +84,11 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
         )
 
 
-def read_keys(settings: Settings) -> Keyring:
+def read_keys(settings: Settings) -> ServerKeys:
     """The server's keys from where the settings say. Raises KeyringUnreadable."""
     if settings.keys is not None:
-        return read_keyring(settings.keys.get_secret_value().encode())
-    return load_keyring(settings.keys_file or settings.data_dir / "server-keys.json")
+        return GivenKeys(read_keyring(settings.keys.get_secret_value().encode()))
+    return KeysInFile(settings.keys_path)
 
 
 async def to_graphiql(_request: Request) -> Response:

@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -12,12 +13,15 @@ import click
 import uvicorn
 
 from auth.crypto.envelopes import EnvelopeUnreadable, PrivateKeyUnreadable, open_envelope, read_private_key
-from auth.crypto.keyring import KeyringUnreadable
+from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, read_keyring, version_of
+from auth.crypto.keyring_file import read_keyring_file
 from auth.crypto.secret import Secret
 from models import database
+from models.instants import system_clock, write_instant
 from models.user import Role
 from resolvers.caller import Caller
 from resolvers.errors import Refused
+from resolvers.server_keys import RotationRefused, rotate_signing
 from resolvers.users import create_operator
 from schema.api import build_api
 from server.app import GRAPHIQL_DIST, create_app, deployed
@@ -34,6 +38,7 @@ _EXPECTED = (
     DemoRefused,
     EnvelopeUnreadable,
     PrivateKeyUnreadable,
+    RotationRefused,
 )
 
 
@@ -133,6 +138,67 @@ async def upgrade() -> None:
     click.echo("The database has the newest schema.")
 
 
+@main.group()
+def keys() -> None:
+    """The server's own keys."""
+
+
+@keys.command("list")
+@command
+def keys_list() -> None:
+    """Show which keys there are and what they are good for now."""
+    settings = load_settings()
+    if settings.keys is not None:
+        keyring = read_keyring(settings.keys.get_secret_value().encode())
+    else:
+        keyring = read_keyring_file(settings.keys_path)
+    for key_id, state in _key_states(keyring, system_clock()):
+        click.echo(f"{key_id:24}{state}")
+
+
+@keys.command("rotate")
+@click.option(
+    "--purpose",
+    type=click.Choice(["signing"]),
+    default="signing",
+    show_default=True,
+    help="Which key: signing is the one for access tokens.",
+)
+@click.option(
+    "--starts-in",
+    type=click.IntRange(5, 7 * 86_400),
+    default=900,
+    show_default=True,
+    metavar="SECONDS",
+    help="When the new key starts to sign: by then every server and everybody who keeps the JWKS must know it.",
+)
+@click.option(
+    "--drop-older",
+    is_flag=True,
+    help="After a leak: the older keys end when the new one starts, and with them the tokens that they signed.",
+)
+@command
+async def keys_rotate(purpose: str, starts_in: int, drop_older: bool) -> None:
+    """Add a new key in the place of the newest. Servers that share the key file take it without a restart."""
+    settings = load_settings()
+    if settings.keys is not None:
+        raise RotationRefused(
+            "The keys come from SEALKEY_KEYS, which this command can't write. Save them in a file (mode 600), rotate "
+            f"the {purpose} key there with SEALKEY_KEYS_FILE in the place of SEALKEY_KEYS, and start each server again "
+            "with what the file holds then, before the new key signs: --starts-in says when."
+        )
+    read_keyring_file(settings.keys_path)  # which must be there: a new one would be another deployment's
+    async with deployed(settings) as deployment:
+        caller = Caller(None, None, deployment.clock(), deployment)
+        rotation = await rotate_signing(
+            caller, settings.keys_path, starts_in=timedelta(seconds=starts_in), drops_older=drop_older
+        )
+    click.echo(f"{rotation.newest.id} signs from {_instant(rotation.newest.starts_at)}.")
+    for key in rotation.older:
+        click.echo(f"{key.id} is believed until {_instant(key.ends_at or 0)}.")
+    click.echo(f"Servers that read {settings.keys_path} take it by themselves; give the others a copy before it signs.")
+
+
 @main.command("schema")
 @command
 def print_schema() -> None:
@@ -214,6 +280,28 @@ def _read_password() -> Secret:
     if sys.stdin.isatty():
         return Secret(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return Secret(sys.stdin.readline().rstrip("\r\n"))
+
+
+def _key_states(keyring: Keyring, now: datetime) -> Iterator[tuple[str, str]]:
+    for purpose in Purpose:
+        ids = [key_id for key_id in keyring.symmetric_keys if version_of(key_id, purpose)]
+        for key_id in ids:
+            yield key_id, "in use" if key_id == ids[-1] else "checks what was made with it"
+    for key in keyring.signing_keys.values():
+        if not key.is_believed(now):
+            state = f"ended {_instant(key.ends_at or 0)}"
+        elif key.starts_at > now.timestamp():
+            state = f"signs from {_instant(key.starts_at)}"
+        elif key is keyring.signing_key(now):
+            state = "signs"
+        else:
+            state = "checks what it signed"
+        until = f", is believed until {_instant(key.ends_at)}" if key.ends_at and key.is_believed(now) else ""
+        yield key.id, state + until
+
+
+def _instant(seconds: int) -> str:
+    return write_instant(datetime.fromtimestamp(seconds, UTC))
 
 
 def _say_where(settings: Settings) -> None:

@@ -1,10 +1,12 @@
 """What goes on beside the requests, each thing in a loop of its own, so that none waits for another: writing down what
-was counted, sending messages, and once a minute telling of ends to come and removing what is no longer needed."""
+was counted, sending messages, taking keys that were added, and once a minute telling of ends to come and removing what
+is no longer needed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from auth.crypto.keyring import KeyringUnreadable
 from models.check_epoch import forget_changes
 from resolvers.access_tokens import forget_revoked_tokens
 from resolvers.caller import Caller, Deployment
@@ -12,10 +14,11 @@ from resolvers.expiry_notices import announce_ends, forget_notices
 from resolvers.idempotency import forget_answers
 from resolvers.usage import forget_old_usage
 from resolvers.webhook_delivery import WebhookSender
-from server.logs import log_fault
+from server.logs import log, log_fault
 from server.settings import Settings
 
 _SEND_EVERY = 1
+_LOOK_AT_KEYS_EVERY = 1
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
 _KEPT_CHANGES = 10_000
@@ -36,6 +39,13 @@ class Housekeeping:
     async def keep_up(self) -> None:
         """Learns of other processes' changes before what is remembered stops being believed."""
         await self.deployment.memory.refresh()
+
+    async def follow_keys(self) -> None:
+        """Takes keys that were added. What is wrong with them is told once, and changes nothing."""
+        try:
+            await self.deployment.keys.follow(self.deployment.clock())
+        except KeyringUnreadable as error:
+            log.error("keys_not_taken", reason=str(error))
 
     async def send(self) -> None:
         await self.sender.start_due()
@@ -58,6 +68,7 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
         (_ASK_EPOCH_EVERY, house.keep_up),
         (settings.usage_flush_seconds, house.flush),
         (_SEND_EVERY, house.send),
+        (_LOOK_AT_KEYS_EVERY, house.follow_keys),
         (_CLEAN_UP_EVERY, house.clean_up),
     ]
     loops = [asyncio.create_task(_every(seconds, go, over)) for seconds, go in rounds]

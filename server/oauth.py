@@ -164,7 +164,9 @@ async def metadata(request: Request) -> Response:
 
 async def jwks(request: Request) -> Response:
     """The keys that tokens are signed with, for those who check them offline."""
-    return JSONResponse(public_jwks(_deployment(request).keyring), headers={"Cache-Control": "public, max-age=300"})
+    deployment = _deployment(request)
+    keys = public_jwks(deployment.keyring, deployment.clock())
+    return JSONResponse(keys, headers={"Cache-Control": "public, max-age=300"})
 
 
 def _oauth(endpoint: Endpoint) -> Endpoint:

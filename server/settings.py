@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value() or f"sqlite://{self.data_dir / 'sealkey.sqlite3'}"
 
     @property
+    def keys_path(self) -> Path:
+        """The file that the server's keys are in, unless they are given as they are."""
+        return self.keys_file or self.data_dir / "server-keys.json"
+
+    @property
     def address(self) -> str:
         """Where the server listens, as a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -2,7 +2,8 @@
 forward_auth and Envoy ext_authz: 200, 401 or 403, and headers for the upstream.
 
 The request's own Authorization (Basic or Bearer) or X-API-Key and X-API-Secret are what is checked; the gateway shows
-who it is by X-Sealkey-Gateway-Token.
+who it is by X-Sealkey-Gateway-Token. Which service is required the gateway says: at /verify in the query; at /verify/…,
+which is for gateways that append the path and query of their client's request, by X-Sealkey-Service-Required.
 """
 
 import orjson
@@ -24,10 +25,12 @@ _CHALLENGE = 'Basic realm="Sealkey", charset="UTF-8", Bearer realm="Sealkey"'
 
 
 async def verify(request: Request) -> Response:
-    """200 to let in, 401 or 403 not to; the code says why."""
+    """200 to let in, 401 or 403 not to; the code says why. 400 where the gateway is not set up right."""
     caller = await identify_gateway(request)
     try:
         verdict = await _verdict(request, caller)
+    except _Ambiguous:
+        return _answer(request, 400, "BAD_REQUEST", {})
     except Denied:
         return _answer(request, 403, "GATEWAY_NOT_ALLOWED", {})
     if verdict.decision is Decision.ALLOW:
@@ -37,15 +40,36 @@ async def verify(request: Request) -> Response:
     return _answer(request, status, verdict.code.value, {**challenge, **_about(verdict)})
 
 
+class _Ambiguous(Exception):
+    """What the gateway should have said is said twice, or by somebody else besides."""
+
+
 async def _verdict(request: Request, caller: Caller) -> Verdict:
-    service = request.query_params.get("service")
-    address = request.headers.get("x-sealkey-client-address")
+    service, address = _required_service(request), _only(request, "x-sealkey-client-address")
+    _only(request, "x-sealkey-gateway-token")
     token = bearer(request.headers)
     if token is not None:
         return await verify_access_token(caller, token, service=service, client_address=address)
     given = basic(request.headers) or api_key_headers(request.headers)
     key, secret = (given.api_key, given.api_secret) if given else ("", Secret(""))
     return await verify_credential(caller, Question(key, secret, service, address))
+
+
+def _required_service(request: Request) -> str | None:
+    """Under /verify/… the query is the client's, who must not choose."""
+    if "rest" in request.path_params:
+        return _only(request, "x-sealkey-service-required")
+    if len(request.query_params.multi_items()) > ("service" in request.query_params):
+        raise _Ambiguous  # A misspelt name too: it would require nothing.
+    return request.query_params.get("service")
+
+
+def _only(request: Request, name: str) -> str | None:
+    """A header that the gateway sets. A second one is its client's, and nobody knows which is which."""
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise _Ambiguous
+    return values[0] if values else None
 
 
 def _about(verdict: Verdict) -> dict[str, str]:

@@ -65,7 +65,7 @@ def read_access_token(keyring: Keyring, token: Secret, *, issuer: str, now: date
         exp={"essential": True},
     )
     try:
-        key = _signer(keyring, token)
+        key = _signer(keyring, token, now)
         decoded = jwt.decode(token.reveal(), key.key, algorithms=["ES256"])
         registry.validate(decoded.claims)
         claims = decoded.claims
@@ -76,17 +76,20 @@ def read_access_token(keyring: Keyring, token: Secret, *, issuer: str, now: date
         return None
 
 
-def public_jwks(keyring: Keyring) -> dict[str, list[dict[str, Any]]]:
-    """The public half of every signing key, as a JWK Set (RFC 7517, 5)."""
+def public_jwks(keyring: Keyring, now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """The public half of every signing key that tokens may be checked by, as a JWK Set (RFC 7517, 5)."""
     return {
         "keys": [
             {**key.key.as_dict(private=False), "kid": key.id, "use": "sig", "alg": "ES256"}
-            for key in keyring.signing_keys.values()
+            for key in keyring.published_keys(now)
         ]
     }
 
 
-def _signer(keyring: Keyring, token: Secret) -> SigningKey:
+def _signer(keyring: Keyring, token: Secret, now: datetime) -> SigningKey:
     """The key that a token names. Raises KeyError, ValueError."""
     header = token.reveal().partition(".")[0]
-    return keyring.signing_keys[orjson.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]]
+    key = keyring.signing_keys[orjson.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]]
+    if not key.is_believed(now):
+        raise KeyError(key.id)
+    return key

@@ -2,16 +2,20 @@
 
 Every purpose has versions, newest last: the newest makes, older ones still check. A key's id (`kid`) is its purpose
 and its version, `credential-hashing-1`; what was made under a key is stored with that id.
+
+Signing keys may say from when they sign (`nbf`) and until when their signatures are believed (`exp`), in seconds since
+1970. Before and between, each is published: whoever checks tokens knows a key before the first token signed with it,
+and as long as the last.
 """
 
 import hmac
-import os
+import re
 import secrets
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -60,13 +64,19 @@ class SymmetricKey:
 
 @dataclass(frozen=True)
 class SigningKey:
-    """An EC P-256 key for ES256 (RFC 7518, 3.4)."""
+    """An EC P-256 key for ES256 (RFC 7518, 3.4), and from when it signs and until when it is believed."""
 
     id: str
     key: ECKey
+    starts_at: int = 0
+    ends_at: int | None = None
 
     def __repr__(self) -> str:
         return f"SigningKey({self.id})"
+
+    def is_believed(self, now: datetime) -> bool:
+        """Also before it signs: another process's clock may be ahead."""
+        return self.ends_at is None or now.timestamp() < self.ends_at
 
 
 @dataclass(frozen=True)
@@ -80,9 +90,14 @@ class Keyring:
         """The newest symmetric key of a purpose."""
         return [key for key in self.symmetric_keys.values() if key.id.startswith(f"{purpose}-")][-1]
 
-    def signing_key(self) -> SigningKey:
-        """The newest signing key."""
-        return list(self.signing_keys.values())[-1]
+    def signing_key(self, now: datetime) -> SigningKey:
+        """The newest signing key that has started."""
+        keys = list(self.signing_keys.values())
+        return [key for key in keys if key.starts_at <= now.timestamp() or key is keys[0]][-1]
+
+    def published_keys(self, now: datetime) -> list[SigningKey]:
+        """The signing keys by which a token may be checked."""
+        return [key for key in self.signing_keys.values() if key.is_believed(now)]
 
     def check_values(self) -> dict[str, str]:
         """For each key id a value that only the same key gives again, and that tells nothing of the key."""
@@ -102,7 +117,7 @@ def read_keyring(data: bytes) -> Keyring:
     try:
         keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
         hashing = [SymmetricKey(_id(key), _unpadded(key["k"])) for key in keys if key["kty"] == "oct"]
-        signing = [SigningKey(_id(key), ECKey.import_key(key)) for key in keys if key["kty"] == "EC"]
+        signing = [_signing_key(key) for key in keys if key["kty"] == "EC"]
     except (ValueError, KeyError, TypeError, JoseError):
         # Not chained: what the parser would quote is key material.
         raise KeyringUnreadable("the key file is not a JWK Set as Sealkey writes it") from None
@@ -110,17 +125,25 @@ def read_keyring(data: bytes) -> Keyring:
     return Keyring({key.id: key for key in hashing}, {key.id: key for key in signing})
 
 
-def load_keyring(path: Path) -> Keyring:
-    """The keys in a file, made first (mode 0600) if there is none. Any number of processes may start at once: one
-    makes the file, all read it. Raises KeyringUnreadable."""
-    if not path.exists():
-        _write_once(path, generate_keyring())
-    if path.stat().st_mode & 0o077:
-        raise KeyringUnreadable(f"{path} can be read by others; make it yours alone: chmod 600 {path}")
-    try:
-        return read_keyring(path.read_bytes())
-    except KeyringUnreadable as error:
-        raise KeyringUnreadable(f"{path}: {error}") from None
+def rotate_signing_key(data: bytes, *, now: datetime, starts_at: datetime, older_end_at: datetime) -> bytes:
+    """The key file with a further signing key, which signs from `starts_at`. The older ones end at `older_end_at`, or
+    sooner where they already do, and are left out once they have. Raises KeyringUnreadable."""
+    read_keyring(data)
+    keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
+    version = 1 + max(version_of(key["kid"], Purpose.TOKEN_SIGNING) or 0 for key in keys)
+    kept = [key for key in keys if key["kty"] != "EC" or key.get("exp", now.timestamp() + 1) > now.timestamp()]
+    ends_at = int(older_end_at.timestamp())
+    for key in kept:
+        if key["kty"] == "EC":
+            key["exp"] = min(key.get("exp", ends_at), ends_at)
+    new = {**_signing(version), "nbf": int(starts_at.timestamp())}
+    return orjson.dumps({"keys": [*kept, new]}, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def version_of(key_id: str, purpose: Purpose) -> int | None:
+    """The version that an id of this purpose has."""
+    found = re.fullmatch(rf"{purpose}-([1-9][0-9]{{0,8}})", key_id)
+    return int(found[1]) if found else None
 
 
 def _check(hashing: list[SymmetricKey], signing: list[SigningKey]) -> None:
@@ -144,32 +167,23 @@ def _id(key: Mapping[str, Any]) -> str:
     return key["kid"]
 
 
+def _signing_key(key: Mapping[str, Any]) -> SigningKey:
+    starts_at, ends_at = key.get("nbf", 0), key.get("exp")
+    if type(starts_at) is not int or type(ends_at) not in (int, type(None)):
+        raise TypeError("nbf, exp")
+    material = {name: value for name, value in key.items() if name not in ("nbf", "exp")}
+    return SigningKey(_id(key), ECKey.import_key(material), starts_at, ends_at)
+
+
 def _symmetric(purpose: Purpose) -> dict[str, str]:
     key = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     return {"kty": "oct", "kid": f"{purpose}-1", "k": key}
 
 
-def _signing() -> dict[str, Any]:
-    kid = f"{Purpose.TOKEN_SIGNING}-1"
+def _signing(version: int = 1) -> dict[str, Any]:
+    kid = f"{Purpose.TOKEN_SIGNING}-{version}"
     return {**ECKey.generate_key("P-256").as_dict(private=True), "kid": kid, "use": "sig", "alg": "ES256"}
 
 
 def _unpadded(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def _write_once(path: Path, data: bytes) -> None:
-    """Written beside it whole and then linked, so that nobody reads half a file and the first to link it wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(beside, path)
-    except FileExistsError:
-        pass  # Another process was first: its keys are the server's.
-    finally:
-        beside.unlink()

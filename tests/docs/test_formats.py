@@ -27,6 +27,7 @@ from resolvers.webhook_delivery import sign
 from resolvers.webhook_events import WebhookEventType
 from tests.auth.crypto.readers import needs_openssl, openssl_opens
 from tests.docs.markdown import blocks, in_code, page, rows, section
+from tests.support.server import START
 
 FORMATS = page("docs/formats.md")
 KEY_AND_SECRET = section(FORMATS, "## API key and secret")
@@ -102,7 +103,7 @@ def test_openssl_exits_with_the_status(tmp_path: Path) -> None:
 def test_an_access_token_has_the_claims() -> None:
     keyring = read_keyring(generate_keyring())
     issued = issue_access_token(
-        keyring.signing_key(),
+        keyring.signing_key(START),
         issuer="https://keys.example",
         subject="sealkey_key_0",
         scope="certificates",
@@ -122,7 +123,7 @@ def test_every_opaque_token_is_listed() -> None:
 
 
 def test_the_jwks_has_the_members() -> None:
-    (key,) = public_jwks(read_keyring(generate_keyring()))["keys"]
+    (key,) = public_jwks(read_keyring(generate_keyring()), START)["keys"]
     text = section(FORMATS, "## Access tokens").partition("`/.well-known/jwks.json`")[2]
     assert set(key) <= set(in_code(text))
     assert {key["use"], key["alg"]} <= set(in_code(text))

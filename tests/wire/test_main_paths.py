@@ -15,7 +15,7 @@ def test_a_gateway_is_told_whom_to_let_in(play: Play) -> None:
     let_in = httpx.get(f"{url}/verify", auth=client, headers=gateway)
     assert (let_in.status_code, let_in.headers["x-sealkey-code"]) == (200, "OK")
     assert let_in.headers["x-sealkey-service"] == "certificates"
-    wrong = httpx.get(f"{url}/verify", auth=(client[0], client[1][:-1] + "x"), headers=gateway)
+    wrong = httpx.get(f"{url}/verify", auth=(client[0], client[1] + "x"), headers=gateway)
     assert (wrong.status_code, wrong.headers["x-sealkey-code"]) == (401, "INVALID_CREDENTIALS")
     assert httpx.get(f"{url}/verify", auth=client).status_code == 403
 
