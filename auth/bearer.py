@@ -55,19 +55,21 @@ async def find_access_token(token_hash: str) -> AccessToken | None:
 
 
 async def _of_access_token(token: Secret, now: datetime) -> Principal | None:
-    return await principal_of_access_token(await find_access_token(hash_token(token)), now)
+    found = await find_access_token(hash_token(token))
+    return Principal.of_token(found) if found and await works(found, now) else None
 
 
-async def principal_of_access_token(found: AccessToken | None, now: datetime) -> Principal | None:
-    """The principal of a token that works, of an active user in an account that is not suspended."""
-    if found is None or not found.works(now) or not _account_is_active(found.account):
-        return None
-    if found.user is not None and not is_active(found.user):
-        return None
-    if found.last_used_at <= now - _A_MINUTE:
-        await _note(AccessToken.filter(id=found.id), "last_used_at", now)
-        found.last_used_at = now
-    return Principal.of_token(found)
+async def works(token: AccessToken, now: datetime) -> bool:
+    """Whether a token, loaded with whom it speaks for, may be used: of an active user in an account that is not
+    suspended. That it was is noted."""
+    if not token.works(now) or not _account_is_active(token.account):
+        return False
+    if token.user is not None and not is_active(token.user):
+        return False
+    if token.last_used_at <= now - _A_MINUTE:
+        await _note(AccessToken.filter(id=token.id), "last_used_at", now)
+        token.last_used_at = now
+    return True
 
 
 def is_active(user: User) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from tortoise import fields
@@ -122,21 +122,11 @@ class Credential(Model):
     def blockers(self, now: datetime) -> list[CredentialBlocker]:
         """Everything that keeps it out at an instant, in the order of `CredentialBlocker`; the related rows must
         have been loaded with it (see `WITH_PARTIES`)."""
-        parties = Parties(self.account, self.owner, self.identity, self.service)
-        return list(blockers_of(self, parties, now))
+        return list(blockers_of(self, now))
 
 
 WITH_PARTIES = ("account", "owner", "identity", "service")
 """The rows that a credential's blockers depend on, loaded in the same statement."""
-
-
-class OwnState(Protocol):
-    """What of a credential itself decides whether it is let in."""
-
-    @property
-    def revoked_at(self) -> datetime | None: ...
-    @property
-    def expires_at(self) -> datetime: ...
 
 
 class HasStatus(Protocol):
@@ -166,18 +156,26 @@ class ServiceState(Protocol):
     def cancelled_at(self) -> datetime | None: ...
 
 
-class Parties(NamedTuple):
-    """Whom and what else it depends on: rows, or what a process remembers of them."""
+class CredentialState(Protocol):
+    """What decides whether a credential is let in: of rows, or of what a process remembers of them."""
 
-    account: HasStatus
-    owner: OwnerState
-    identity: IdentityState
-    service: ServiceState
+    @property
+    def revoked_at(self) -> datetime | None: ...
+    @property
+    def expires_at(self) -> datetime: ...
+    @property
+    def account(self) -> HasStatus: ...
+    @property
+    def owner(self) -> OwnerState: ...
+    @property
+    def identity(self) -> IdentityState: ...
+    @property
+    def service(self) -> ServiceState: ...
 
 
-def blockers_of(credential: OwnState, parties: Parties, now: datetime) -> Iterator[CredentialBlocker]:
+def blockers_of(credential: CredentialState, now: datetime) -> Iterator[CredentialBlocker]:
     """The one rule by which a credential is let in or not, in the order of `CredentialBlocker`."""
-    account, owner, identity, service = parties
+    owner = credential.owner
     if credential.revoked_at:
         yield CredentialBlocker.REVOKED
     elif credential.expires_at <= now:
@@ -186,11 +184,11 @@ def blockers_of(credential: OwnState, parties: Parties, now: datetime) -> Iterat
         yield CredentialBlocker.OWNER_ACCESS_REMOVED
     if owner.status is not UserStatus.ACTIVE:
         yield CredentialBlocker.OWNER_DEACTIVATED
-    if account.status is not AccountStatus.ACTIVE:
+    if credential.account.status is not AccountStatus.ACTIVE:
         yield CredentialBlocker.ACCOUNT_SUSPENDED
-    if identity.status(now) is not IdentityStatus.ACTIVE:
+    if credential.identity.status(now) is not IdentityStatus.ACTIVE:
         yield CredentialBlocker.IDENTITY_NOT_ACTIVE
-    yield from _service_blockers(service, now)
+    yield from _service_blockers(credential.service, now)
 
 
 def _service_blockers(service: ServiceState, now: datetime) -> Iterator[CredentialBlocker]:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 from tortoise import fields
-from tortoise.connection import get_connections
 from tortoise.models import Model
 
-from models.credential import Credential
 from models.database import transaction
 
 
@@ -25,36 +24,65 @@ class CredentialUsage(Model):
         table = "credential_usage"
 
 
-@dataclass
+@dataclass(slots=True)
 class Count:
-    """What is to be added to a day."""
+    """What is to be added to a day of a credential, and the minute of its last use on that day, if it was used."""
 
     allowed: int = 0
     denied: int = 0
+    last_used_at: datetime | None = None
 
 
-_ADD = """
-    INSERT INTO credential_usage (credential_id, day, allowed, denied) VALUES ({0}, {1}, {2}, {3})
-    ON CONFLICT (credential_id, day) DO UPDATE SET
-        allowed = credential_usage.allowed + excluded.allowed, denied = credential_usage.denied + excluded.denied
-"""
-_PLACEHOLDERS = {"sqlite": ("?", "?", "?", "?"), "postgres": ("$1", "$2", "$3", "$4")}
+# One statement for many rows: a driver that comes back for each waits, for each, until the checks that go on meanwhile
+# let it (SQLite's are in this process). In one order, so that two processes that add at once wait for each other and
+# not in a circle.
+_ADD = {
+    "sqlite": """
+        INSERT INTO credential_usage (credential_id, day, allowed, denied)
+        SELECT value ->> 0, $2, value ->> 1, value ->> 2 FROM json_each($1) WHERE true
+        ON CONFLICT (credential_id, day) DO UPDATE
+        SET allowed = credential_usage.allowed + excluded.allowed, denied = credential_usage.denied + excluded.denied
+    """,
+    "postgres": """
+        INSERT INTO credential_usage (credential_id, day, allowed, denied)
+        SELECT (value ->> 0)::uuid, $2, (value ->> 1)::bigint, (value ->> 2)::bigint
+        FROM jsonb_array_elements($1::jsonb)
+        ON CONFLICT (credential_id, day) DO UPDATE
+        SET allowed = credential_usage.allowed + excluded.allowed, denied = credential_usage.denied + excluded.denied
+    """,
+}
+_NOTE_USE = {
+    "sqlite": """
+        UPDATE credentials SET last_used_at = used.at
+        FROM (SELECT value ->> 0 AS id, value ->> 3 AS at FROM json_each($1)) AS used
+        WHERE credentials.id = used.id AND credentials.last_used_at < used.at
+    """,
+    "postgres": """
+        WITH used AS (
+            SELECT (value ->> 0)::uuid AS id, (value ->> 3)::timestamptz AS at FROM jsonb_array_elements($1::jsonb)
+        ), held AS (
+            SELECT credentials.id, used.at FROM credentials JOIN used ON used.id = credentials.id
+            WHERE credentials.last_used_at < used.at ORDER BY credentials.id FOR NO KEY UPDATE OF credentials
+        )
+        UPDATE credentials SET last_used_at = held.at FROM held WHERE credentials.id = held.id
+    """,
+}
 
 
-async def add_usage(counts: Mapping[tuple[UUID, str], Count], last_uses: Mapping[UUID, datetime]) -> None:
-    """Adds counts to days and notes last uses, all or nothing."""
-    async with transaction():
-        connection = get_connections().get("default")
+async def add_usage(day: str, counts: Mapping[bytes, Count]) -> None:
+    """Adds counts to a day of the credentials with these ids and notes last uses, all or nothing."""
+    rows = [
+        (str(UUID(bytes=id_)), count.allowed, count.denied, str(count.last_used_at) if count.last_used_at else None)
+        for id_, count in sorted(counts.items())
+    ]
+    given = orjson.dumps(rows).decode()
+    async with transaction() as connection:
         dialect = connection.capabilities.dialect
-        # In one order, so that two processes that add at once wait for each other and not in a circle.
-        rows = [
-            [str(id_) if dialect == "sqlite" else id_, day, count.allowed, count.denied]
-            for (id_, day), count in sorted(counts.items())
-        ]
-        if rows:
-            await connection.execute_many(_ADD.format(*_PLACEHOLDERS[dialect]), rows)
-        for id_, used_at in sorted(last_uses.items()):
-            await Credential.filter(id=id_, last_used_at__lt=used_at).update(last_used_at=used_at)
+        add, note = _ADD[dialect], _NOTE_USE[dialect]
+        if dialect == "sqlite":
+            add, note = (statement.replace("$1", "?1").replace("$2", "?2") for statement in (add, note))
+        await connection.execute_query(add, [given, day])
+        await connection.execute_query(note, [given])
 
 
 async def forget_usage(before_day: str) -> None:

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from auth.crypto.access_token import Claims, read_access_token
 from auth.crypto.secret import Secret
 from auth.permissions import Permission
 from auth.policy import authorize
+from models.check_facts import CredentialFacts
 from models.database import transaction
 from models.ids import Kind
 from models.revoked_token import RevokedToken
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.check_credential import Verdict, authenticate, find_known, is_usable, judge
-from resolvers.check_memory import Known
 from resolvers.errors import ErrorCode, refuse
 from resolvers.throttling import LOGIN, throttled
 
@@ -23,7 +24,7 @@ class Introspection:
     """A token that is good right now, and what it says."""
 
     claims: Claims
-    known: Known
+    known: CredentialFacts
 
 
 async def verify_access_token(
@@ -39,7 +40,7 @@ async def introspect(caller: Caller, token: Secret) -> Introspection | None:
     """RFC 7662: None where a token is not active, whatever the reason. Raises Denied."""
     scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
     found = await _read(caller, token)
-    if found is None or scope.account_id not in (None, found.known.credential.account_id):
+    if found is None or scope.account_id not in (None, found.known.account_id):
         return None
     return found if is_usable(found.known, caller.now) else None
 
@@ -51,9 +52,8 @@ async def revoke_access_token(caller: Caller, *, api_key: str, api_secret: Secre
         found = await authenticate(caller.deployment, api_key, api_secret)
         if found is None:
             raise refuse(ErrorCode.INVALID_CREDENTIALS, "The API key or the API secret is not right.")
-    credential = found.credential
     claims = _claims(caller, token)
-    if claims is None or claims.client_id != credential.api_key:
+    if claims is None or claims.client_id != found.api_key:
         return
     async with transaction():
         if await RevokedToken.exists(id=claims.token_id):
@@ -63,10 +63,11 @@ async def revoke_access_token(caller: Caller, *, api_key: str, api_secret: Secre
         await record(
             caller,
             EventType.ACCESS_TOKEN_REVOKED,
-            f"An access token of credential {credential.name} was revoked by its client",
-            account_id=credential.account_id,
-            subject=(Kind.CREDENTIAL, credential.id),
+            f"An access token of credential {found.name} was revoked by its client",
+            account_id=found.account_id,
+            subject=(Kind.CREDENTIAL, found.row_id),
         )
+    await caller.deployment.memory.settle()
 
 
 async def forget_revoked_tokens(now: datetime) -> None:
@@ -77,13 +78,27 @@ async def forget_revoked_tokens(now: datetime) -> None:
 async def _read(caller: Caller, token: Secret) -> Introspection | None:
     """A token of ours that has neither expired nor been revoked, and whose credential still is for the service that
     the token was issued for."""
-    claims = _claims(caller, token)
-    if claims is None or await RevokedToken.exists(id=claims.token_id):
+    claims = await _living(caller, token)
+    if claims is None:
         return None
     found = await find_known(caller.deployment, claims.client_id)
     if found is None or claims.scope not in ("", found.service.code):
         return None
     return Introspection(claims, found)
+
+
+async def _living(caller: Caller, token: Secret) -> Claims | None:
+    """What a token says, unless it was revoked; remembered, or read from it and looked up."""
+    deployment, memory = caller.deployment, caller.deployment.memory
+    token_hash, epoch = sha256(token.reveal().encode(errors="surrogateescape")).digest(), memory.epoch
+    remembered = memory.find_token(token_hash)
+    if remembered is not None:
+        return remembered if remembered.holds(deployment.keyring, caller.now) else None
+    claims = _claims(caller, token)
+    if claims is None or await RevokedToken.exists(id=claims.token_id):
+        return None
+    memory.remember_token(token_hash, claims, epoch)
+    return claims
 
 
 def _claims(caller: Caller, token: Secret) -> Claims | None:

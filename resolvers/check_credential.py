@@ -4,10 +4,12 @@ Parse, look up, keyed hash (also for a key that does not exist), constant-time c
 decision. Logging in and being checked are both made of this.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from time import monotonic
 
 from auth.crypto.access_token import AccessToken, issue_access_token
 from auth.crypto.credential_format import is_api_key, is_api_secret
@@ -15,17 +17,20 @@ from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import secret_matches
 from auth.permissions import Permission
 from auth.policy import Scope, authorize
+from models.check_facts import CredentialFacts, read_facts
 from models.credential import WITH_PARTIES, Credential, CredentialBlocker, blockers_of
 from models.database import transaction
 from models.ids import Kind
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller, Deployment
-from resolvers.check_memory import Known, known
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
 from resolvers.networks import is_address_allowed
 from resolvers.throttling import LOGIN, throttled
 
 MAXIMUM_BATCH = 100
+# A wrong secret of a key that is remembered is found out sooner than that a key does not exist: neither is answered
+# before both have been.
+_CONCEALED_SECONDS = 0.005
 
 
 class Decision(StrEnum):
@@ -55,7 +60,7 @@ class Verdict:
     """The answer to a gateway. The credential is told only to who had its right secret."""
 
     code: DecisionCode
-    known: Known | None
+    known: CredentialFacts | None
 
     @property
     def decision(self) -> Decision:
@@ -75,7 +80,11 @@ class Question:
 
 async def verify_credential(caller: Caller, question: Question) -> Verdict:
     """What a gateway asks."""
-    return await _verify(caller, authorize(caller.principal, Permission.VERIFY_CREDENTIALS), question)
+    began = monotonic()
+    verdict = await _verify(caller, authorize(caller.principal, Permission.VERIFY_CREDENTIALS), question)
+    if verdict.known is None:
+        await _conceal(began)
+    return verdict
 
 
 async def verify_credentials(caller: Caller, questions: Sequence[Question]) -> list[Verdict]:
@@ -83,7 +92,11 @@ async def verify_credentials(caller: Caller, questions: Sequence[Question]) -> l
     scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
     if len(questions) > MAXIMUM_BATCH:
         raise BadArgument(f"At most {MAXIMUM_BATCH} credentials at once, please.")
-    return [await _verify(caller, scope, question) for question in questions]
+    began = monotonic()
+    verdicts = [await _verify(caller, scope, question) for question in questions]
+    if any(verdict.known is None for verdict in verdicts):
+        await _conceal(began)
+    return verdicts
 
 
 async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessToken:
@@ -93,20 +106,22 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     secret the true reason.
     """
     async with throttled(caller, LOGIN, api_key):
+        began = monotonic()
         found = await authenticate(caller.deployment, api_key, api_secret)
-        blockers = list(_blockers(found, caller.now)) if found else []
+        blockers = list(blockers_of(found, caller.now)) if found else []
         refusal = _login_refusal(found, blockers, caller.source_ip) if found else _INVALID
         if found is None or refusal:
             if found is not None:
-                caller.deployment.usage.count(found.credential.id, caller.now, allowed=False)
+                caller.deployment.usage.count(found.id, caller.now, allowed=False)
             await _record_denied(caller, api_key)
+            await _conceal(began)
             raise Refused(refusal or _INVALID)
-    caller.deployment.usage.count(found.credential.id, caller.now, allowed=True)
+    caller.deployment.usage.count(found.id, caller.now, allowed=True)
     deployment = caller.deployment
     return issue_access_token(
         deployment.keyring.signing_key(caller.now),
         issuer=deployment.issuer,
-        subject=found.credential.api_key,
+        subject=found.api_key,
         scope="" if blockers else found.service.code,
         now=caller.now,
         lifetime=deployment.access_token_lifetime,
@@ -122,77 +137,73 @@ async def row_of(verdict: Verdict) -> Credential | None:
     """The credential that a verdict is about, as it is now."""
     if verdict.known is None:
         return None
-    return await Credential.get(id=verdict.known.credential.id).select_related(*WITH_PARTIES)
+    return await Credential.get(id=verdict.known.row_id).select_related(*WITH_PARTIES)
 
 
 def judge(
-    caller: Caller, scope: Scope, found: Known | None, service: str | None, client_address: str | None
+    caller: Caller, scope: Scope, found: CredentialFacts | None, service: str | None, client_address: str | None
 ) -> Verdict:
     """The verdict on a credential that has been authenticated, or was not; counted."""
-    if found is None or scope.account_id not in (None, found.credential.account_id):
+    if found is None or scope.account_id not in (None, found.account_id):
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
     code = _decide(found, service, client_address, caller.now)
-    caller.deployment.usage.count(found.credential.id, caller.now, allowed=code is DecisionCode.OK)
+    caller.deployment.usage.count(found.id, caller.now, allowed=code is DecisionCode.OK)
     return Verdict(code, found)
 
 
-async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> Known | None:
+async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> CredentialFacts | None:
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
-    that does not exist costs the same keyed hash, and a text that can be no key or secret none."""
-    if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
-        return None  # and no database is asked: not every text is one that it can take
-    found = deployment.memory.find(api_key)
-    epoch = deployment.memory.epoch
-    is_new = found is None
+    that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database."""
+    memory = deployment.memory
+    found, is_new, epoch = memory.find(api_key), False, memory.epoch
     if found is None:
-        found = await look_up(api_key)
-    hashing_key_id, kept = (found.credential.hashing_key_id, found.credential.secret_hash) if found else (None, None)
+        if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
+            return None
+        found, is_new = await read_facts(api_key), True
+    elif not api_secret.reveal().isascii():
+        return None
+    hashing_key_id, kept = (found.hashing_key_id, found.secret_hash) if found else (None, None)
     if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret):
         return None
     if found is not None and is_new:
-        deployment.memory.remember(found, epoch)
+        memory.remember(found, epoch)
     return found
 
 
-async def look_up(api_key: str) -> Known | None:
-    """A credential by its public key, from the database: it has not been authenticated."""
-    row = await Credential.get_or_none(api_key=api_key).select_related(*WITH_PARTIES)
-    return known(row) if row else None
-
-
-async def find_known(deployment: Deployment, api_key: str) -> Known | None:
+async def find_known(deployment: Deployment, api_key: str) -> CredentialFacts | None:
     """A credential by its public key, which something else than its secret vouches for; remembered, or read."""
-    found, epoch = deployment.memory.find(api_key), deployment.memory.epoch
-    if found is None and (found := await look_up(api_key)):
-        deployment.memory.remember(found, epoch)
+    memory = deployment.memory
+    found, epoch = memory.find(api_key), memory.epoch
+    if found is None and (found := await read_facts(api_key)):
+        memory.remember(found, epoch)
     return found
 
 
-def _blockers(found: Known, now: datetime) -> Iterator[CredentialBlocker]:
-    return blockers_of(found.credential, found.parties, now)
-
-
-def is_usable(found: Known, now: datetime) -> bool:
+def is_usable(found: CredentialFacts, now: datetime) -> bool:
     """Whether nothing keeps it out."""
-    return next(_blockers(found, now), None) is None
+    return next(blockers_of(found, now), None) is None
 
 
-def _decide(found: Known, service: str | None, client_address: str | None, now: datetime) -> DecisionCode:
-    for blocker in _blockers(found, now):
+def _decide(found: CredentialFacts, service: str | None, client_address: str | None, now: datetime) -> DecisionCode:
+    for blocker in blockers_of(found, now):
         return DecisionCode(blocker.value)
-    if not is_address_allowed(found.credential.networks, client_address):
+    if not is_address_allowed(found.networks, client_address):
         return DecisionCode.ADDRESS_NOT_ALLOWED
     if service is not None and service != found.service.code:
         return DecisionCode.WRONG_SERVICE
     return DecisionCode.OK
 
 
-def _login_refusal(found: Known, blockers: list[CredentialBlocker], source_ip: str | None) -> Refusal | None:
+def _login_refusal(found: CredentialFacts, blockers: list[CredentialBlocker], source_ip: str | None) -> Refusal | None:
     """Why a credential whose secret was right can't log in, if it can't."""
     refusal = next((_LOGIN_REFUSALS[blocker] for blocker in blockers if blocker in _LOGIN_REFUSALS), None)
-    if refusal is None and not is_address_allowed(found.credential.networks, source_ip):
+    if refusal is None and not is_address_allowed(found.networks, source_ip):
         return Refusal(ErrorCode.ADDRESS_NOT_ALLOWED, "This credential may not be used from your address.")
     return refusal
+
+
+async def _conceal(began: float) -> None:
+    await asyncio.sleep(max(0.0, began + _CONCEALED_SECONDS - monotonic()))
 
 
 async def _record_denied(caller: Caller, api_key: str) -> None:

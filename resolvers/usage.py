@@ -1,9 +1,9 @@
 """How often credentials are used, counted in memory and written down in batches: never a write per check."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 from models.usage import Count, CredentialUsage, add_usage, forget_usage
@@ -11,39 +11,60 @@ from models.usage import Count, CredentialUsage, add_usage, forget_usage
 KEPT_DAYS = 90
 
 
+# So many rows are written at once: others who write wait for no longer than that takes.
+_ROWS_AT_ONCE = 5_000
+_NEVER_YET = datetime.min.replace(tzinfo=UTC)
+
+
 class UsageCounter:
     """What this process has counted and not yet written down."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[UUID, str], Count] = defaultdict(Count)
-        self._last_uses: dict[UUID, datetime] = {}
+        self._days: dict[str, dict[bytes, Count]] = {}
+        self._today: dict[bytes, Count] = {}
+        self._minute = self._minute_end = _NEVER_YET
 
-    def count(self, credential_id: UUID, now: datetime, *, allowed: bool) -> None:
+    def count(self, credential_id: bytes, now: datetime, *, allowed: bool) -> None:
         """One check of a credential. It was used if it was let in; when, is known to the minute."""
-        count = self._counts[credential_id, now.date().isoformat()]
+        if not self._minute <= now < self._minute_end:
+            self._turn_to(now)
+        count = self._today.get(credential_id)
+        if count is None:
+            count = self._today[credential_id] = Count()
         if allowed:
             count.allowed += 1
-            self._last_uses[credential_id] = now.replace(second=0, microsecond=0)
+            count.last_used_at = self._minute
         else:
             count.denied += 1
 
     async def flush(self) -> None:
         """Writes down what was counted. If that fails, it is counted on and written down the next time."""
-        counts, last_uses = self._counts, self._last_uses
-        if not counts:
-            return
-        self._counts, self._last_uses = defaultdict(Count), {}
+        days, self._days = self._days, {}
+        self._today, self._minute_end = {}, _NEVER_YET
         try:
-            await add_usage(counts, last_uses)
+            for day, counts in days.items():
+                while counts:
+                    written = dict(islice(counts.items(), _ROWS_AT_ONCE))
+                    await add_usage(day, written)
+                    for credential_id in written:
+                        del counts[credential_id]
         except BaseException:
-            self._put_back(counts, last_uses)
+            self._put_back(days)
             raise
 
-    def _put_back(self, counts: dict[tuple[UUID, str], Count], last_uses: dict[UUID, datetime]) -> None:
-        for key, count in counts.items():
-            self._counts[key].allowed += count.allowed
-            self._counts[key].denied += count.denied
-        self._last_uses = last_uses | self._last_uses
+    def _turn_to(self, now: datetime) -> None:
+        self._minute = now.replace(second=0, microsecond=0)
+        self._minute_end = self._minute + timedelta(minutes=1)
+        self._today = self._days.setdefault(now.date().isoformat(), {})
+
+    def _put_back(self, days: dict[str, dict[bytes, Count]]) -> None:
+        for day, counts in days.items():
+            today = self._days.setdefault(day, {})
+            for credential_id, count in counts.items():
+                newer = today.setdefault(credential_id, Count())
+                newer.allowed += count.allowed
+                newer.denied += count.denied
+                newer.last_used_at = newer.last_used_at or count.last_used_at
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from auth.bearer import find_access_token, find_principal, principal_of_access_token
+from auth.bearer import find_access_token, find_principal, works
 from auth.crypto.secret import Secret
-from auth.opaque_token import hash_token, purpose_of
+from auth.opaque_token import TokenPurpose, hash_token, purpose_of
 from auth.openid import OpenIdProvider, OpenIdRefused
 from auth.principal import Principal
 from resolvers.caller import Caller, Deployment
+from resolvers.check_memory import Gateway
 from resolvers.openid import find_openid_principal
 from schema.context import Reply
 from server.client_address import client_address
@@ -34,22 +35,17 @@ async def identify(request: Request) -> Caller:
     return Caller(await _principal(request, caller, token), address, caller.now, deployment)
 
 
-async def identify_gateway(request: Request) -> Caller:
-    """The caller by the gateway's own header: Authorization is that of the request it asks about."""
-    deployment: Deployment = request.app.state.deployment
-    token = request.headers.get("x-sealkey-gateway-token")
-    now = deployment.clock()
-    principal = await _gateway(deployment, Secret(token), now) if token else None
-    return Caller(principal, request.client.host if request.client else None, now, deployment)
-
-
-async def _gateway(deployment: Deployment, token: Secret, now: datetime) -> Principal | None:
-    """By what is remembered of the token, or by its row."""
+async def find_gateway(deployment: Deployment, token: Secret, now: datetime) -> Principal | None:
+    """The principal of a gateway's token that works, by what is remembered of it or by its row."""
     token_hash, epoch = hash_token(token), deployment.memory.epoch
-    found = deployment.memory.find_gateway(token_hash)
-    if found is None and (found := await find_access_token(token_hash)):
-        deployment.memory.remember_gateway(token_hash, found, epoch)
-    return await principal_of_access_token(found, now)
+    gateway = deployment.memory.find_gateway(token_hash)
+    if gateway is None:
+        row = await find_access_token(token_hash)
+        if row is None:
+            return None
+        gateway = Gateway(row, Principal.of_token(row))
+        deployment.memory.remember_gateway(token_hash, gateway, epoch)
+    return gateway.principal if await works(gateway.token, now) else None
 
 
 def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders) -> None:
@@ -63,7 +59,10 @@ def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders
 
 async def _principal(request: Request, caller: Caller, token: Secret) -> Principal | None:
     provider: OpenIdProvider | None = request.app.state.openid
-    if purpose_of(token) is not None or provider is None:
+    purpose = purpose_of(token)
+    if purpose is TokenPurpose.GATEWAY:
+        return await find_gateway(caller.deployment, token, caller.now)
+    if purpose is not None or provider is None:
         return await find_principal(token, caller.now, caller.deployment.session_rules)
     try:
         claims = await provider.verify(token, caller.now)

@@ -46,13 +46,20 @@ def issue_access_token(
 
 @dataclass(frozen=True)
 class Claims:
-    """What a token of ours says: whose it is, for what, from when to when (seconds since 1970), and its own id."""
+    """What a token of ours says: whose it is, for what, from when to when (seconds since 1970), and its own id; and
+    which key signed it."""
 
     client_id: str
     scope: str
     issued_at: int
     expires_at: int
     token_id: str
+    signing_key_id: str
+
+    def holds(self, keyring: Keyring, now: datetime) -> bool:
+        """Whether it still says so: it has not expired, and its key is believed."""
+        key = keyring.signing_keys.get(self.signing_key_id)
+        return key is not None and key.is_believed(now) and now.timestamp() < self.expires_at
 
 
 def read_access_token(keyring: Keyring, token: Secret, *, issuer: str, now: datetime) -> Claims | None:
@@ -71,7 +78,7 @@ def read_access_token(keyring: Keyring, token: Secret, *, issuer: str, now: date
         claims = decoded.claims
         if decoded.header.get("typ") != "at+jwt" or claims["exp"] <= int(now.timestamp()):
             return None
-        return Claims(claims["client_id"], claims["scope"], claims["iat"], claims["exp"], claims["jti"])
+        return Claims(claims["client_id"], claims["scope"], claims["iat"], claims["exp"], claims["jti"], key.id)
     except (JoseError, KeyError, ValueError, TypeError):
         return None
 

@@ -141,9 +141,9 @@ def test_a_wrong_key_and_a_wrong_secret_are_answered_alike(play: Play) -> None:
 
 def test_a_secret_is_compared_for_an_unknown_key_too(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the time of an answer would tell which keys there are."""
-    compared: list[str | None] = []
+    compared: list[bytes | None] = []
 
-    def watched(keyring: Keyring, hashing_key_id: str | None, kept: str | None, api_key: str, secret: Secret) -> bool:
+    def watched(keyring: Keyring, hashing_key_id: str | None, kept: bytes | None, api_key: str, secret: Secret) -> bool:
         compared.append(kept)
         return secret_matches(keyring, hashing_key_id, kept, api_key, secret)
 

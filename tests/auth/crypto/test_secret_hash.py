@@ -43,21 +43,21 @@ def test_each_server_key_gives_another_hash() -> None:
 
 @pytest.mark.parametrize("made_with", [OLD, NEW], ids=["an older key", "the newest key"])
 def test_a_secret_matches_the_hash_that_was_made_of_it_under_the_key_of_that_time(made_with: SymmetricKey) -> None:
-    kept = hash_secret(made_with, KEY, SECRET)
+    kept = bytes.fromhex(hash_secret(made_with, KEY, SECRET))
     assert secret_matches(KEYRING, made_with.id, kept, KEY, SECRET)
     other = NEW if made_with is OLD else OLD
     assert not secret_matches(KEYRING, other.id, kept, KEY, SECRET)
     assert not secret_matches(KEYRING, made_with.id, kept, KEY, Secret("sealkey_secret_3"))
     assert not secret_matches(KEYRING, made_with.id, kept, "sealkey_key_2", SECRET)
-    assert not secret_matches(KEYRING, made_with.id, kept.upper(), KEY, SECRET)
+    assert not secret_matches(KEYRING, made_with.id, kept[::-1], KEY, SECRET)
 
 
 def test_nothing_matches_a_hash_that_is_not_there() -> None:
     assert not secret_matches(KEYRING, None, None, KEY, SECRET)
-    assert not secret_matches(KEYRING, OLD.id, "", KEY, SECRET)
-    assert not secret_matches(KEYRING, OLD.id, "0" * 64, KEY, SECRET)
+    assert not secret_matches(KEYRING, OLD.id, b"", KEY, SECRET)
+    assert not secret_matches(KEYRING, OLD.id, bytes(32), KEY, SECRET)
 
 
 def test_a_hash_of_a_key_that_is_gone_matches_nothing() -> None:
     gone = SymmetricKey("credential-hashing-0", b"\4" * 32)
-    assert not secret_matches(KEYRING, gone.id, hash_secret(gone, KEY, SECRET), KEY, SECRET)
+    assert not secret_matches(KEYRING, gone.id, bytes.fromhex(hash_secret(gone, KEY, SECRET)), KEY, SECRET)

@@ -1,0 +1,136 @@
+"""What deciding about a credential takes: the facts of it and of whom it depends on, read in one statement.
+
+Facts, not verdicts: dates and statuses, to be judged by the clock each time. They are made to be kept by the hundred
+thousand: ids are 16 bytes, and credentials share the facts of their account, owner, identity and service.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from sys import intern
+from typing import Any
+from uuid import UUID
+
+from models.account import AccountStatus
+from models.database import fetch_row
+from models.identity import Identity, IdentityStatus
+from models.instants import NEVER
+from models.user import Role, UserStatus
+
+
+@dataclass(slots=True)
+class PartyFacts:
+    """Of whom or what a credential depends on. `is_current` until a process learns that it has changed."""
+
+    id: bytes
+    is_current: bool
+
+
+@dataclass(slots=True)
+class AccountFacts(PartyFacts):
+    status: AccountStatus
+
+
+@dataclass(slots=True)
+class OwnerFacts(PartyFacts):
+    role: Role
+    status: UserStatus
+    api_access: bool
+
+
+@dataclass(slots=True)
+class IdentityFacts(PartyFacts):
+    decision: IdentityStatus
+    valid_until: datetime
+
+    # The same rule, on what is remembered.
+    status = Identity.status
+
+
+@dataclass(slots=True)
+class ServiceFacts(PartyFacts):
+    code: str
+    starts_at: datetime
+    expires_at: datetime
+    suspended_at: datetime | None
+    cancelled_at: datetime | None
+
+
+@dataclass(slots=True, eq=False)
+class CredentialFacts:
+    """A credential and all that decides whether it is let in."""
+
+    id: bytes
+    api_key: str
+    name: str
+    secret_hash: bytes
+    hashing_key_id: str
+    expires_at: datetime
+    revoked_at: datetime | None
+    networks: tuple[IPv4Network | IPv6Network, ...]
+    account: AccountFacts
+    owner: OwnerFacts
+    identity: IdentityFacts
+    service: ServiceFacts
+
+    @property
+    def row_id(self) -> UUID:
+        return UUID(bytes=self.id)
+
+    @property
+    def account_id(self) -> UUID:
+        return UUID(bytes=self.account.id)
+
+
+_BY_API_KEY = """
+    SELECT c.id, c.name, c.secret_hash, c.hashing_key_id, c.expires_at, c.revoked_at, c.allowed_networks,
+        a.id, a.status, o.id, o.role, o.status, o.api_access, i.id, i.decision, i.valid_until,
+        s.id, s.code, s.starts_at, s.expires_at, s.suspended_at, s.cancelled_at
+    FROM credentials c
+    JOIN accounts a ON a.id = c.account_id JOIN users o ON o.id = c.owner_id
+    JOIN identities i ON i.id = c.identity_id JOIN services s ON s.id = c.service_id
+    WHERE c.api_key = $1
+"""
+
+
+async def read_facts(api_key: str) -> CredentialFacts | None:
+    """The facts of the credential with a public key. Nobody has shown its secret yet."""
+    row = await fetch_row(_BY_API_KEY, api_key)
+    if row is None:
+        return None
+    return CredentialFacts(
+        id=_id(row[0]),
+        api_key=api_key,
+        name=row[1],
+        secret_hash=bytes.fromhex(row[2]),
+        hashing_key_id=intern(row[3]),
+        expires_at=_instant(row[4]),
+        revoked_at=_instant_or_none(row[5]),
+        networks=tuple(ip_network(network) for network in row[6].split()),
+        account=AccountFacts(_id(row[7]), True, AccountStatus(row[8])),
+        owner=OwnerFacts(_id(row[9]), True, Role(row[10]), UserStatus(row[11]), bool(row[12])),
+        identity=IdentityFacts(_id(row[13]), True, IdentityStatus(row[14]), _instant(row[15])),
+        service=ServiceFacts(
+            _id(row[16]),
+            True,
+            row[17],
+            _instant(row[18]),
+            _instant(row[19]),
+            _instant_or_none(row[20]),
+            _instant_or_none(row[21]),
+        ),
+    )
+
+
+def _id(value: Any) -> bytes:
+    """SQLite has text where PostgreSQL has a UUID."""
+    return bytes.fromhex(value.replace("-", "")) if isinstance(value, str) else value.bytes
+
+
+def _instant(value: Any) -> datetime:
+    instant: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return NEVER if instant == NEVER else instant  # the one object for all of them
+
+
+def _instant_or_none(value: Any) -> datetime | None:
+    return None if value is None else _instant(value)
