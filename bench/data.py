@@ -11,12 +11,13 @@ import sqlite3
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,7 +27,6 @@ import asyncpg
 import orjson
 
 from auth.crypto.access_token import issue_access_token
-from auth.crypto.credential_format import is_api_key, is_api_secret
 from auth.crypto.keyring import Keyring, Purpose, load_keyring
 from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import hash_secret
@@ -47,10 +47,10 @@ _TO_DIGITS = bytes(_DIGITS[byte % 62] for byte in range(256))
 _MEMBERS = 20  # of an account
 _SERVICES = 3
 _IDENTITIES = 3
-_AT_ONCE = 10_000
+_TEN_YEARS = timedelta(days=3650)
 _FORMAT = 1  # counted up when what is kept changes
 
-Row = tuple[Any, ...]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -189,27 +189,29 @@ def _write(path: Path, lines: Iterator[str]) -> None:
 
 
 def _access_tokens(data: Data) -> Iterator[str]:
-    now, key = _long_ago(), data.keyring.signing_key()
+    now, key = _yesterday(), data.keyring.signing_key()
     for number in range(data.warm):
         api_key, _ = pair(data.seed, number)
         code = _service_code(_place(data, number)[1])
         yield issue_access_token(
-            key, issuer=ISSUER, subject=api_key, scope=code, now=now, lifetime=timedelta(days=3650)
+            key, issuer=ISSUER, subject=api_key, scope=code, now=now, lifetime=_TEN_YEARS
         ).token.reveal()
 
 
-# Tables. Numbers stand for rows until each has its id.
-
-
-@dataclass(frozen=True)
 class _Table:
-    name: str
-    columns: Sequence[str]
-    rows: Callable[[], Iterator[Row]]
-    count: int
+    """Rows on their way into a table: all with the columns of the first."""
+
+    def __init__(self, name: str, rows: Iterator[Row], count: int) -> None:
+        first = next(rows)
+        self.name, self.columns, self.count = name, list(first), count
+        self._rows = chain([first], rows)
+
+    def values(self, engine: str) -> Iterator[tuple[Any, ...]]:
+        for row in watched(self._rows, self.count, f"{engine}, {self.name}"):
+            yield tuple(row.values())
 
 
-def _long_ago() -> datetime:
+def _yesterday() -> datetime:
     """When all of it was made: in the past, in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
 
@@ -230,126 +232,119 @@ def _service_code(service: int) -> str:
     return f"service-{service:06}"
 
 
-def _tables(data: Data) -> Iterator[_Table]:
-    now = _long_ago()
+class _Rows:
+    """The rows of each table, made as they are asked for. Only ids are kept."""
 
-    def ids(count: int) -> list[UUID]:
-        return [new_id(now) for _ in range(count)]
+    def __init__(self, data: Data) -> None:
+        self.data, self.now = data, _yesterday()
+        self.made: Row = {"created_at": self.now}
+        self.operator = new_id(self.now)
+        self.account_ids = self._ids(data.accounts)
+        self.member_ids = self._ids(data.accounts * _MEMBERS)
+        self.service_ids = self._ids(data.accounts * _SERVICES)
+        self.identity_ids = self._ids(data.accounts * _IDENTITIES)
 
-    accounts = ids(data.accounts)
-    members, services, identities = (ids(data.accounts * each) for each in (_MEMBERS, _SERVICES, _IDENTITIES))
-    operator, (gateway_token, operator_token) = new_id(now), ids(2)
+    def tables(self) -> list[_Table]:
+        """In an order in which nothing refers to what is not there yet."""
+        accounts = self.data.accounts
+        return [
+            _Table("server_keys", self.server_keys(), 4),
+            _Table("accounts", self.accounts(), accounts),
+            _Table("audit_chains", self.chains(), accounts),
+            _Table("users", self.users(), accounts * _MEMBERS + 1),
+            _Table("services", self.services(), accounts * _SERVICES),
+            _Table("identities", self.identities(), accounts * _IDENTITIES),
+            _Table("service_identities", self.links(), accounts * _SERVICES * _IDENTITIES),
+            _Table("access_tokens", self.tokens(), 2),
+            _Table("credentials", self.credentials(), self.data.credentials),
+        ]
 
-    def account_rows() -> Iterator[Row]:
-        for number, id_ in enumerate(accounts):
-            yield id_, f"Account {number:06}", "ACTIVE", 1000, 12, True, True, True, 2048, now
+    def server_keys(self) -> Iterator[Row]:
+        for id_, check_value in self.data.keyring.check_values().items():
+            yield {"id": id_, "check_value": check_value, **self.made}
 
-    def user_rows() -> Iterator[Row]:
-        yield operator, None, "operator@bench.example", "Operator", "OPERATOR", "ACTIVE", False, None, now
-        for number, id_ in enumerate(members):
-            email = f"member{number:06}@bench.example"
-            yield id_, accounts[number // _MEMBERS], email, "Member", "MEMBER", "ACTIVE", True, None, now
+    def accounts(self) -> Iterator[Row]:
+        for number, id_ in enumerate(self.account_ids):
+            yield {
+                "id": id_,
+                "name": f"Account {number:06}",
+                "status": "ACTIVE",
+                "max_active_credentials_per_user": 1000,
+                "never_expires_allowed": True,
+                "view_and_copy_allowed": True,
+                "encrypted_file_allowed": True,
+                "minimum_rsa_key_bits": 2048,
+                **self.made,
+            }
 
-    def service_rows() -> Iterator[Row]:
-        for number, id_ in enumerate(services):
-            yield id_, accounts[number // _SERVICES], "Service", _service_code(number), now, NEVER, now
+    def chains(self) -> Iterator[Row]:
+        for id_ in self.account_ids:
+            yield {"id": id_, "sequence": 0, "hash": ""}
 
-    def identity_rows() -> Iterator[Row]:
-        for number, id_ in enumerate(identities):
-            yield id_, accounts[number // _IDENTITIES], "Identity", "ORGANIZATION", "ACTIVE", NEVER, now
+    def users(self) -> Iterator[Row]:
+        common = {"display_name": "Somebody", "status": "ACTIVE", **self.made}
+        who = {"email": "operator@bench.example", "role": "OPERATOR", "api_access": False}
+        yield {"id": self.operator, "account_id": None, **who, **common}
+        for number, id_ in enumerate(self.member_ids):
+            who = {"email": f"member{number:06}@bench.example", "role": "MEMBER", "api_access": True}
+            yield {"id": id_, "account_id": self.account_ids[number // _MEMBERS], **who, **common}
 
-    def link_rows() -> Iterator[Row]:
-        for number, service in enumerate(services):
+    def services(self) -> Iterator[Row]:
+        times = {"starts_at": self.now, "expires_at": NEVER, **self.made}
+        for number, id_ in enumerate(self.service_ids):
+            account = self.account_ids[number // _SERVICES]
+            yield {"id": id_, "account_id": account, "name": "A service", "code": _service_code(number), **times}
+
+    def identities(self) -> Iterator[Row]:
+        common = {"name": "Somebody", "kind": "ORGANIZATION", "decision": "ACTIVE", "valid_until": NEVER, **self.made}
+        for number, id_ in enumerate(self.identity_ids):
+            yield {"id": id_, "account_id": self.account_ids[number // _IDENTITIES], **common}
+
+    def links(self) -> Iterator[Row]:
+        for number, service in enumerate(self.service_ids):
             first = number // _SERVICES * _IDENTITIES
-            for identity in identities[first : first + _IDENTITIES]:
-                yield service, identity, now
+            for identity in self.identity_ids[first : first + _IDENTITIES]:
+                yield {"service_id": service, "identity_id": identity, **self.made}
 
-    def token_rows() -> Iterator[Row]:
-        hashes = {name: hash_token(Secret(token)) for name, token in data.tokens_of_ours.items()}
-        ends = now + timedelta(days=3650)
-        gateways = Permission.VERIFY_CREDENTIALS.value
-        yield gateway_token, "GATEWAY", None, None, "bench", hashes["gateway"], gateways, now, ends, LONG_AGO
-        theirs = f"{Permission.MANAGE_ALL_CREDENTIALS} {Permission.READ_CREDENTIALS} {Permission.MANAGE_ACCOUNTS}"
-        yield operator_token, "PERSONAL", None, operator, "bench", hashes["operator"], theirs, now, ends, LONG_AGO
+    def tokens(self) -> Iterator[Row]:
+        gateway = ("GATEWAY", None, self.data.gateway_token, Permission.VERIFY_CREDENTIALS)
+        operator = ("PERSONAL", self.operator, self.data.operator_token, " ".join(sorted(Permission)))
+        for kind, user, token, permissions in (gateway, operator):
+            yield {
+                "id": new_id(self.now),
+                "kind": kind,
+                "user_id": user,
+                "name": "bench",
+                "token_hash": hash_token(Secret(token)),
+                "permissions": str(permissions),
+                "expires_at": self.now + _TEN_YEARS,
+                "last_used_at": LONG_AGO,
+                **self.made,
+            }
 
-    def credential_rows() -> Iterator[Row]:
-        key = data.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
-        assert all(is_api_key(key) and is_api_secret(secret) for key, secret in [pair(data.seed, 0)])
-        for number in range(data.credentials):
-            account, service, owner, identity = _place(data, number)
-            api_key, secret = pair(data.seed, number)
-            kept = hash_secret(key, api_key, Secret(secret))
-            parties = accounts[account], members[owner], services[service], identities[identity]
-            name = f"credential-{number:08}"
-            yield new_id(now), *parties, name, api_key, kept, key.id, "VIEW_AND_COPY", now, NEVER, LONG_AGO
+    def credentials(self) -> Iterator[Row]:
+        key = self.data.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
+        for number in range(self.data.credentials):
+            account, service, owner, identity = _place(self.data, number)
+            api_key, secret = pair(self.data.seed, number)
+            yield {
+                "id": new_id(self.now),
+                "account_id": self.account_ids[account],
+                "owner_id": self.member_ids[owner],
+                "service_id": self.service_ids[service],
+                "identity_id": self.identity_ids[identity],
+                "name": f"credential-{number:08}",
+                "api_key": api_key,
+                "secret_hash": hash_secret(key, api_key, Secret(secret)),
+                "hashing_key_id": key.id,
+                "delivery_method": "VIEW_AND_COPY",
+                "expires_at": NEVER,
+                "last_used_at": LONG_AGO,
+                **self.made,
+            }
 
-    def key_rows() -> Iterator[Row]:
-        for id_, check_value in data.keyring.check_values().items():
-            yield id_, check_value, now
-
-    yield _Table("server_keys", ["id", "check_value", "created_at"], key_rows, 4)
-    yield _Table("accounts", _ACCOUNT_COLUMNS, account_rows, len(accounts))
-    yield _Table("audit_chains", ["id", "sequence", "hash"], lambda: ((id_, 0, "") for id_ in accounts), len(accounts))
-    yield _Table("users", _USER_COLUMNS, user_rows, len(members) + 1)
-    yield _Table("services", _SERVICE_COLUMNS, service_rows, len(services))
-    yield _Table("identities", _IDENTITY_COLUMNS, identity_rows, len(identities))
-    yield _Table("service_identities", ["service_id", "identity_id", "created_at"], link_rows, len(services) * 3)
-    yield _Table("access_tokens", _TOKEN_COLUMNS, token_rows, 2)
-    yield _Table("credentials", _CREDENTIAL_COLUMNS, credential_rows, data.credentials)
-
-
-_ACCOUNT_COLUMNS = [
-    "id",
-    "name",
-    "status",
-    "max_active_credentials_per_user",
-    "default_expiry_months",
-    "never_expires_allowed",
-    "view_and_copy_allowed",
-    "encrypted_file_allowed",
-    "minimum_rsa_key_bits",
-    "created_at",
-]
-_USER_COLUMNS = [
-    "id",
-    "account_id",
-    "email",
-    "display_name",
-    "role",
-    "status",
-    "api_access",
-    "password_hash",
-    "created_at",
-]
-_SERVICE_COLUMNS = ["id", "account_id", "name", "code", "starts_at", "expires_at", "created_at"]
-_IDENTITY_COLUMNS = ["id", "account_id", "name", "kind", "decision", "valid_until", "created_at"]
-_TOKEN_COLUMNS = [
-    "id",
-    "kind",
-    "account_id",
-    "user_id",
-    "name",
-    "token_hash",
-    "permissions",
-    "created_at",
-    "expires_at",
-    "last_used_at",
-]
-_CREDENTIAL_COLUMNS = [
-    "id",
-    "account_id",
-    "owner_id",
-    "service_id",
-    "identity_id",
-    "name",
-    "api_key",
-    "secret_hash",
-    "hashing_key_id",
-    "delivery_method",
-    "created_at",
-    "expires_at",
-    "last_used_at",
-]
+    def _ids(self, count: int) -> list[UUID]:
+        return [new_id(self.now) for _ in range(count)]
 
 
 # SQLite
@@ -365,12 +360,11 @@ def _fill_sqlite(data: Data, path: Path) -> None:
         connection.execute("BEGIN")
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
-        for table in _tables(data):
+        for table in _Rows(data).tables():
             statement = (
                 f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({', '.join('?' * len(table.columns))})"
             )
-            rows = (tuple(map(_for_sqlite, row)) for row in table.rows())
-            connection.executemany(statement, watched(rows, table.count, f"SQLite, {table.name}"))
+            connection.executemany(statement, (tuple(map(_for_sqlite, row)) for row in table.values("SQLite")))
         for _, sql in watched(indexes, len(indexes), "SQLite, indexes of credentials"):
             connection.execute(sql)
         connection.execute("COMMIT")
@@ -405,9 +399,9 @@ async def _copy(data: Data, connection: Any) -> None:
     await connection.execute("SET maintenance_work_mem = '512MB'")
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['indexname']}")
-    for table in _tables(data):
-        rows = watched(table.rows(), table.count, f"PostgreSQL, {table.name}")
-        await connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
+    for table in _Rows(data).tables():
+        records = table.values("PostgreSQL")
+        await connection.copy_records_to_table(table.name, records=records, columns=table.columns)
     for index in watched(indexes, len(indexes), "PostgreSQL, indexes of credentials"):
         await connection.execute(index["indexdef"])
     await connection.execute("VACUUM ANALYZE")

@@ -24,8 +24,8 @@ def report(measured: Sequence[Measured], options: Options, warm: int) -> str:
     parts = [
         machine(),
         f"{options.credentials:,} credentials, warm cases draw from {warm:,} of them; {options.connections} "
-        f"connections; medians of {options.rounds} rounds of {options.seconds:g} s, in which every server was asked once. "
-        "Ratios are to the server beside it in the same round.",
+        f"connections; medians of {options.rounds} rounds of {options.seconds:g} s, in each of which every server was "
+        "asked once. Ratios are to the server beside it in the same round.",
     ]
     for workers in sorted({each.subject.workers for each in measured}):
         beside = [each for each in measured if each.subject.workers == workers]
@@ -47,7 +47,7 @@ def _row(measured: Measured, empty: Measured) -> Row:
         measured.subject.target,
         case.title,
         f"{median(rates):,.0f}",
-        f"{ratio:.2f}",
+        f"{ratio:.3f}",
         f"{median(load.p50 for load in loads) * 1e3:.1f}",
         f"{median(load.p99 for load in loads) * 1e3:.1f}",
         f"{median(measured.cpu_per_request) / case.checks * 1e6:,.0f}",

@@ -57,7 +57,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         times = [process.cpu_times() for process in self._processes()]
-        return sum(each.user + each.system for each in times)
+        return float(sum(each.user + each.system for each in times))
 
     def freeze(self) -> None:
         """Stops all of its processes, the one that watches over the others first."""
