@@ -10,6 +10,7 @@ No figure here is a test: machines differ, ratios less so.
 
 import asyncio
 import shutil
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ import click
 from bench import data as bench_data
 from bench.load import LoadFailed
 from bench.micro import main as micro_main
+from bench.peers import peers
 from bench.report import report
 from bench.servers import ServerFailed
 from bench.throughput import Options, measure
@@ -49,8 +51,8 @@ def main() -> None:
     "--seed", type=int, default=1, help="What keys, and the order in which they are asked about, follow from."
 )
 @click.option("--only", multiple=True, metavar="PATTERN", help="As in sqlite/verify-warm/1, or a part. Repeatable.")
+@click.option("--peers/--no-peers", "with_peers", default=True, help="Measure others' servers beside.")
 @click.option("--fresh", is_flag=True, help="Make the rows anew.")
-@click.option("--list", "list_", is_flag=True, help="Show what there is to choose from.")
 def throughput(
     credentials: int,
     warm: int | None,
@@ -59,8 +61,8 @@ def throughput(
     connections: int,
     seed: int,
     only: tuple[str, ...],
+    with_peers: bool,
     fresh: bool,
-    list_: bool,
 ) -> None:
     """Requests a second, beside an empty answer."""
     _require_wrk()
@@ -68,7 +70,8 @@ def throughput(
     options = Options(credentials, rounds, seconds, connections, seed, only)
     try:
         data = bench_data.prepare(HOME / "data", credentials=credentials, warm=warm, seed=seed, fresh=fresh)
-        text = report(measure(data, options, HOME / "run", lambda *_: []), options, data.warm)
+        others = partial(peers, HOME / "peers") if with_peers else None
+        text = report(measure(data, options, HOME / "run", others), options, data.warm)
     except _EXPECTED as error:
         raise click.ClickException(str(error)) from None
     (HOME / "result.md").write_text(text, encoding="utf-8")

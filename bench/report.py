@@ -10,6 +10,7 @@ from statistics import median
 from bench.throughput import Measured, Options
 
 _PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "strawberry-graphql", "tortoise-orm", "asyncpg")
+_COUNTERPARTS = {"better-auth": "verify-warm", "django": "verify-warm", "mercurius": "graphql"}
 Row = Sequence[str]
 
 
@@ -33,6 +34,8 @@ def report(measured: Sequence[Measured], options: Options, warm: int) -> str:
             f"{workers} worker{'s' if workers > 1 else ''}:",
             _markdown(_HEAD, [_row(each, beside[0]) for each in beside]),
         ]
+        if peers := _beside_peers(beside):
+            parts += ["Ours ÷ theirs:", peers]
     return "\n\n".join(parts) + "\n"
 
 
@@ -53,6 +56,17 @@ def _row(measured: Measured, empty: Measured) -> Row:
         f"{median(measured.cpu_per_request) / case.checks * 1e6:,.0f}",
         f"{max(memory.peak for memory in measured.memory) / 1e6:,.0f}",
     ]
+
+
+def _beside_peers(beside: Sequence[Measured]) -> str:
+    """How many times as many checks a second as a peer ours does that is asked the same."""
+    rows = []
+    for their in beside:
+        for our in beside:
+            if our.subject.case.name == _COUNTERPARTS.get(their.subject.target):
+                ratio = median(a.per_second / b.per_second for a, b in zip(our.loads, their.loads, strict=True))
+                rows.append([f"{our.subject.target}, {our.subject.case.title}", their.subject.target, f"{ratio:.2f}"])
+    return _markdown(["ours", "theirs", "ratio"], rows) if rows else ""
 
 
 def _markdown(head: Row, rows: Sequence[Row]) -> str:

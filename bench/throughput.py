@@ -63,9 +63,10 @@ def is_chosen(name: str, only: tuple[str, ...]) -> bool:
     return not only or any(fnmatch(text, pattern) for pattern in only for text in texts)
 
 
-def measure(
-    data: Data, options: Options, runs: Path, peers: Callable[[Data, Path, int], list[Subject]]
-) -> list[Measured]:
+Peers = Callable[[Data, Path, int], list[Subject]]
+
+
+def measure(data: Data, options: Options, runs: Path, peers: Peers | None) -> list[Measured]:
     """Every chosen subject, those of one number of workers side by side, with the empty answer first among them."""
     with ExitStack() as stack:
         measured = []
@@ -75,7 +76,8 @@ def measure(
                 "empty", EMPTY, workers, partial(running_empty, runs / f"empty-{workers}.log", workers=workers)
             )
             ours = [_subject(starts, data, runs, database, case, workers) for database in DATABASES for case in CASES]
-            chosen = [each for each in [*ours, *peers(data, runs, workers)] if is_chosen(each.name, options.only)]
+            others = peers(data, runs, workers) if peers else []
+            chosen = [each for each in [*ours, *others] if is_chosen(each.name, options.only)]
             if chosen:
                 measured += _side_by_side([empty, *chosen], data, options)
         return measured
