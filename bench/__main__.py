@@ -3,7 +3,9 @@
     make bench                                          everything, on a small number of rows
     make bench BENCH_ARGS="--credentials 1000000"
     make bench BENCH_ARGS="--only verify-warm --rounds 3"
-    make bench BENCH_ARGS="micro"                       two paths inside the process
+    make bench BENCH_ARGS=staleness                     how long a revoked credential is let in elsewhere
+    make bench BENCH_ARGS=timing                        whether time tells an unknown key from a wrong secret
+    make bench BENCH_ARGS=micro                         two paths inside the process
 
 No figure here is a test: machines differ, ratios less so.
 """
@@ -16,14 +18,16 @@ from pathlib import Path
 import click
 
 from bench import data as bench_data
+from bench import staleness as stale
+from bench import timing
 from bench.load import LoadFailed
 from bench.micro import main as micro_main
 from bench.peers import peers
 from bench.report import report
-from bench.servers import ServerFailed
-from bench.throughput import Options, measure
+from bench.servers import ServerFailed, running_sealkey
+from bench.throughput import DATABASES, Options, filled_database, measure
 
-_EXPECTED = (LoadFailed, ServerFailed)
+_EXPECTED = (LoadFailed, ServerFailed, stale.StalenessFailed)
 HOME = Path("var/bench").resolve()
 
 
@@ -74,14 +78,61 @@ def throughput(
         text = report(measure(data, options, HOME / "run", others), options, data.warm)
     except _EXPECTED as error:
         raise click.ClickException(str(error)) from None
-    (HOME / "result.md").write_text(text, encoding="utf-8")
-    click.echo(f"\n{text}\nThis is in {HOME / 'result.md'} too.")
+    _tell(text, "result.md")
+
+
+@main.command()
+@click.option("--revocations", type=click.IntRange(1), default=1000)
+@click.option("--database", "databases", type=click.Choice(DATABASES), multiple=True, default=DATABASES)
+@click.option("--notifications/--no-notifications", default=True, help="Whether processes tell each other of changes.")
+@click.option("--outage/--no-outage", default=True, help="Take PostgreSQL away afterwards.")
+@click.option("--connections", type=click.IntRange(0), default=4, help="Load at each process; 0: none.")
+def staleness(
+    revocations: int, databases: tuple[str, ...], notifications: bool, outage: bool, connections: int
+) -> None:
+    """How long other processes let a revoked credential in."""
+    if connections:
+        _require_wrk()
+    options = stale.Options(revocations, databases, notifications, outage, connections)
+    warm = 1000
+    credentials = warm + -(-revocations // 1000) * 1000
+    try:
+        data = bench_data.prepare(HOME / "data", credentials=credentials, warm=warm, seed=1, fresh=False)
+        text = stale.measure(data, options, HOME / "run")
+    except _EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    _tell(text, "staleness.md")
+    if "BROKEN" in text:
+        raise click.ClickException("Not every promise was kept; see above.")
+
+
+@main.command("timing")
+@click.option("--requests", type=click.IntRange(20), default=100_000, help="Of each kind.")
+@click.option("--database", type=click.Choice(DATABASES), default="sqlite")
+@click.option("--seed", type=int, default=1)
+def timing_(requests: int, database: str, seed: int) -> None:
+    """Whether time tells an unknown key from a wrong secret."""
+    try:
+        data = bench_data.prepare(HOME / "data", credentials=20_000, warm=2000, seed=1, fresh=False)
+        with (
+            filled_database(data, database, HOME / "run") as url,
+            running_sealkey(data, url, HOME / "run/timing.log") as server,
+        ):
+            text = timing.measure(data, server.address, requests, seed)
+    except _EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    _tell(text, "timing.md")
 
 
 @main.command()
 def micro() -> None:
     """Two paths inside the process, each beside the least that it could cost."""
     asyncio.run(micro_main())
+
+
+def _tell(text: str, name: str) -> None:
+    (HOME / name).write_text(text, encoding="utf-8")
+    click.echo(f"\n{text}\nThis is in {HOME / name} too.")
 
 
 def _require_wrk() -> None:

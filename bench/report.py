@@ -32,7 +32,7 @@ def report(measured: Sequence[Measured], options: Options, warm: int) -> str:
         beside = [each for each in measured if each.subject.workers == workers]
         parts += [
             f"{workers} worker{'s' if workers > 1 else ''}:",
-            _markdown(_HEAD, [_row(each, beside[0]) for each in beside]),
+            markdown(_HEAD, [_row(each, beside[0]) for each in beside]),
         ]
         if peers := _beside_peers(beside):
             parts += ["Ours ÷ theirs:", peers]
@@ -66,19 +66,21 @@ def _beside_peers(beside: Sequence[Measured]) -> str:
             if our.subject.case.name == _COUNTERPARTS.get(their.subject.target):
                 ratio = median(a.per_second / b.per_second for a, b in zip(our.loads, their.loads, strict=True))
                 rows.append([f"{our.subject.target}, {our.subject.case.title}", their.subject.target, f"{ratio:.2f}"])
-    return _markdown(["ours", "theirs", "ratio"], rows) if rows else ""
+    return markdown(["ours", "theirs", "ratio"], rows) if rows else ""
 
 
-def _markdown(head: Row, rows: Sequence[Row]) -> str:
-    """A table whose columns stand below each other as plain text too: texts to the left, numbers to the right."""
+def markdown(head: Row, rows: Sequence[Row], *, texts: int = 2) -> str:
+    """A table whose columns stand below each other as plain text too: so many texts to the left, then numbers."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [_line([text.ljust(width) for text, width in zip(head, widths, strict=True)])]
     lines.append(
-        "|" + "|".join(("-" * (width + 1)) + ("-" if place < 2 else ":") for place, width in enumerate(widths)) + "|"
+        "|"
+        + "|".join(("-" * (width + 1)) + ("-" if place < texts else ":") for place, width in enumerate(widths))
+        + "|"
     )
     for row in rows:
         padded = [
-            text.ljust(width) if place < 2 else text.rjust(width)
+            text.ljust(width) if place < texts else text.rjust(width)
             for place, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append(_line(padded))

@@ -92,19 +92,19 @@ class _Databases:
 
     def url(self, database: str) -> str:
         if database not in self._urls:
-            self._urls[database] = self._stack.enter_context(self._filled(database))
+            self._urls[database] = self._stack.enter_context(filled_database(self._data, database, self._runs))
         return self._urls[database]
-
-    def _filled(self, database: str) -> AbstractContextManager[str]:
-        if database == "sqlite":
-            return copied_sqlite(sqlite_database(self._data), self._runs)
-        return _postgres_url(self._data)
 
 
 @contextmanager
-def _postgres_url(data: Data) -> Iterator[str]:
-    with filled_postgres(data) as (_, url):
-        yield url
+def filled_database(data: Data, database: str, runs: Path) -> Iterator[str]:
+    """The URL of a database with the rows, which is gone at the end."""
+    if database == "sqlite":
+        with copied_sqlite(sqlite_database(data), runs) as url:
+            yield url
+    else:
+        with filled_postgres(data) as (_, url):
+            yield url
 
 
 def _subject(databases: _Databases, data: Data, runs: Path, database: str, case: Case, workers: int) -> Subject:
