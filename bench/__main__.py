@@ -108,12 +108,14 @@ def staleness(
 
 @main.command("timing")
 @click.option("--requests", type=click.IntRange(20), default=100_000, help="Of each kind.")
+@click.option("--credentials", type=click.IntRange(10), default=20_000, help="Rows in the database.")
 @click.option("--database", type=click.Choice(DATABASES), default="sqlite")
-@click.option("--seed", type=int, default=1)
-def timing_(requests: int, database: str, seed: int) -> None:
+@click.option("--seed", type=int, default=1, help="What the order follows from.")
+def timing_(requests: int, credentials: int, database: str, seed: int) -> None:
     """Whether time tells an unknown key from a wrong secret."""
     try:
-        data = bench_data.prepare(HOME / "data", credentials=20_000, warm=2000, seed=1, fresh=False)
+        warm = credentials // 10
+        data = bench_data.prepare(HOME / "data", credentials=credentials, warm=warm, seed=1, fresh=False)
         with (
             filled_database(data, database, HOME / "run") as url,
             running_sealkey(data, url, HOME / "run/timing.log") as server,

@@ -112,8 +112,9 @@ def _revocations(deployment: Deployment, database: str, options: Options) -> str
         verdict,
     ]
     notified = "" if options.notifications else ", with notifications off"
+    load = "under load" if options.connections else "without load"
     return (
-        f"Milliseconds from the answer to a revocation until the last process denied, under load{notified}:\n\n"
+        f"Milliseconds from the answer to a revocation until the last process denied, {load}{notified}:\n\n"
         + markdown(["database", "processes", "revocations", "median", "p99", "max", "one second"], [row], texts=1)
     )
 
