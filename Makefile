@@ -10,6 +10,7 @@ SHELL = /bin/sh
 HOST = 127.0.0.1
 PORT = 8000
 PYTEST_ARGS =
+BENCH_ARGS =
 LIFE_STEPS = 20000
 
 # npm says nothing unless it fails; what it said is then shown.
@@ -71,9 +72,8 @@ format: .venv/.development ## Repair what ruff can repair, and format
 	@echo "The code is formatted. What ruff can not repair, make check shows."
 
 .PHONY: bench
-bench: .venv/.development ## Measure
-	@$(BIN)/python -m bench
-	@echo "The measurements are above."
+bench: .venv/.development ## Measure (BENCH_ARGS="--credentials 1000000"; BENCH_ARGS=--help shows what else)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 .PHONY: graphiql
 graphiql: graphiql/dist/index.html ## Build GraphiQL, where its sources changed

@@ -1,141 +1,146 @@
-"""Measures the two paths that matter most, each beside the least that it could cost, in one run, interleaved; and
-signing in with an address that somebody has beside one that nobody has, which should be 1.0.
+"""Measures a real server, over HTTP and beside others.
 
-    make bench        the ratios: how many times the least each path takes
+    make bench                                          everything, on a small number of rows
+    make bench BENCH_ARGS="--credentials 1000000"
+    make bench BENCH_ARGS="--only verify-warm --rounds 3"
+    make bench BENCH_ARGS=staleness                     how long a revoked credential is let in elsewhere
+    make bench BENCH_ARGS=timing                        whether time tells an unknown key from a wrong secret
+    make bench BENCH_ARGS=micro                         two paths inside the process
 
 No figure here is a test: machines differ, ratios less so.
 """
 
 import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import replace
-from ipaddress import IPv4Address
-from itertools import count
+import shutil
+from functools import partial
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
-from auth.crypto.credential_format import generate_api_key, generate_api_secret
-from auth.crypto.keyring import Purpose
-from auth.crypto.secret import Secret
-from auth.crypto.secret_hash import hash_secret, secret_matches
-from auth.principal import Principal
-from models.account import Account, DeliveryMethod
-from models.credential import Credential
-from models.database import transaction
-from models.identity import Identity
-from models.ids import new_id
-from models.service import Service
-from models.user import Role, User
-from resolvers.caller import Caller, Deployment
-from resolvers.check_credential import Question, verify_credential
-from resolvers.errors import Refused
-from resolvers.sessions import sign_in
-from schema.api import build_api
-from schema.context import Context
-from server.app import deployed
-from server.demo import prepare_demo
-from server.settings import Settings
+import click
 
-ROUNDS = 7
-CREDENTIALS = 1000
-_NODE = """id name maskedApiKey status usable blockers deliveryMethod createdAt expiresAt revokedAt lastUsedAt
-    identity { id name status } service { id code status } owner { id email } account { id name }"""
-_PAGE = f"{{ credentials(first: 100) {{ nodes {{ {_NODE} }} pageInfo {{ endCursor }} }} }}"
+from bench import data as bench_data
+from bench import staleness as stale
+from bench import timing
+from bench.load import LoadFailed
+from bench.micro import main as micro_main
+from bench.peers import peers
+from bench.report import report
+from bench.servers import ServerFailed, running_sealkey
+from bench.throughput import DATABASES, Options, filled_database, measure
+
+_EXPECTED = (LoadFailed, ServerFailed, stale.StalenessFailed)
+HOME = Path("var/bench").resolve()
 
 
-async def main() -> None:
-    print(f"Making {CREDENTIALS} credentials in a new SQLite database.")
-    with tempfile.TemporaryDirectory() as directory:
-        async with deployed(Settings(data_dir=Path(directory))) as deployment:
-            await prepare_demo(deployment)
-            await _measure(deployment, await _make_credentials(deployment))
+class _Commands(click.Group):
+    """Without a command's name, throughput is meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["throughput", *args]
+        return super().parse_args(ctx, args)
 
 
-async def _measure(deployment: Deployment, question: Question) -> None:
-    operator = await User.get(role=Role.OPERATOR).select_related("account")
-    caller = Caller(Principal.of_user(operator), None, deployment.clock(), deployment)
-    api, context = build_api(), Context(caller)
-    key = deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
-    kept = hash_secret(key, question.api_key, question.api_secret)
-
-    async def keyed_hash() -> None:
-        secret_matches(deployment.keyring, key.id, kept, question.api_key, question.api_secret)
-
-    async def check() -> None:
-        await verify_credential(caller, question)
-
-    async def rows() -> None:
-        await Credential.all().select_related("account", "owner", "identity", "service").limit(100)
-
-    async def page() -> None:
-        assert not (await api.execute(_PAGE, context_value=context)).errors
-
-    sources = count()
-
-    async def sign_in_in_vain(email: str) -> None:
-        # Each from elsewhere, so that none of them has to wait.
-        elsewhere = replace(caller, source_ip=str(IPv4Address(0x0A000000 + next(sources))), now=deployment.clock())
-        with suppress(Refused):
-            await sign_in(elsewhere, email=email, password=Secret("not the password"))
-
-    async def known() -> None:
-        await sign_in_in_vain(operator.email)
-
-    async def unknown() -> None:
-        await sign_in_in_vain("nobody@sealkey.example")
-
-    print("One round of each before counting; then the median of", ROUNDS, "rounds.")
-    await _compare("check a credential", check, "its keyed hash alone", keyed_hash, times=300)
-    await _compare("a page of 100 credentials", page, "its rows alone", rows, times=20)
-    await _compare("a wrong password, address known", known, "the same, address unknown", unknown, times=5)
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Measures Sealkey. Without a command: throughput."""
 
 
-async def _compare(
-    name: str, path: Callable[[], Awaitable[None]], least_name: str, least: Callable[[], Awaitable[None]], *, times: int
+@main.command()
+@click.option("--credentials", type=click.IntRange(10), default=20_000, help="Rows in each database.")
+@click.option("--warm", type=click.IntRange(1), help="Of which warm cases ask about so many.  [default: a tenth]")
+@click.option("--rounds", type=click.IntRange(1), default=5)
+@click.option("--seconds", type=click.FloatRange(0.1), default=3.0, help="Of each round.")
+@click.option("--connections", type=click.IntRange(1), default=32)
+@click.option(
+    "--seed", type=int, default=1, help="What keys, and the order in which they are asked about, follow from."
+)
+@click.option("--only", multiple=True, metavar="PATTERN", help="As in sqlite/verify-warm/1, or a part. Repeatable.")
+@click.option("--peers/--no-peers", "with_peers", default=True, help="Measure others' servers beside.")
+@click.option("--fresh", is_flag=True, help="Make the rows anew.")
+def throughput(
+    credentials: int,
+    warm: int | None,
+    rounds: int,
+    seconds: float,
+    connections: int,
+    seed: int,
+    only: tuple[str, ...],
+    with_peers: bool,
+    fresh: bool,
 ) -> None:
-    await _seconds(path, 1)
-    rounds = [(await _seconds(path, times), await _seconds(least, times)) for _ in range(ROUNDS)]
-    ratio = median(a / b for a, b in rounds)
-    microseconds = [median(round_[which] for round_ in rounds) / times * 1e6 for which in (0, 1)]
-    print(f"{name}: {microseconds[0]:,.0f} µs; {least_name}: {microseconds[1]:,.0f} µs; ratio {ratio:,.1f}")
+    """Requests a second, beside an empty answer."""
+    _require_wrk()
+    warm = warm or max(1, credentials // 10)
+    options = Options(credentials, rounds, seconds, connections, seed, only)
+    try:
+        data = bench_data.prepare(HOME / "data", credentials=credentials, warm=warm, seed=seed, fresh=fresh)
+        others = partial(peers, HOME / "peers") if with_peers else None
+        text = report(measure(data, options, HOME / "run", others), options, data.warm)
+    except _EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    _tell(text, "result.md")
 
 
-async def _seconds(path: Callable[[], Awaitable[None]], times: int) -> float:
-    began = perf_counter()
-    for _ in range(times):
-        await path()
-    return perf_counter() - began
+@main.command()
+@click.option("--revocations", type=click.IntRange(1), default=1000)
+@click.option("--database", "databases", type=click.Choice(DATABASES), multiple=True, default=DATABASES)
+@click.option("--notifications/--no-notifications", default=True, help="Whether processes tell each other of changes.")
+@click.option("--outage/--no-outage", default=True, help="Take PostgreSQL away afterwards.")
+@click.option("--connections", type=click.IntRange(0), default=4, help="Load at each process; 0: none.")
+def staleness(
+    revocations: int, databases: tuple[str, ...], notifications: bool, outage: bool, connections: int
+) -> None:
+    """How long other processes let a revoked credential in."""
+    if connections:
+        _require_wrk()
+    options = stale.Options(revocations, databases, notifications, outage, connections)
+    warm = 1000
+    credentials = warm + -(-revocations // 1000) * 1000
+    try:
+        data = bench_data.prepare(HOME / "data", credentials=credentials, warm=warm, seed=1, fresh=False)
+        text = stale.measure(data, options, HOME / "run")
+    except _EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    _tell(text, "staleness.md")
+    if "BROKEN" in text:
+        raise click.ClickException("Not every promise was kept; see above.")
 
 
-async def _make_credentials(deployment: Deployment) -> Question:
-    """Rows written directly: what is measured is reading them. The answer asks about one of them."""
-    now, key = deployment.clock(), deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
-    account = await Account.all().first()
-    owner = await User.get(account=account, role=Role.MEMBER, api_access=True)
-    service = await Service.filter(account=account).first()
-    identity = await Identity.filter(account=account).first()
-    question = Question(generate_api_key("bench"), generate_api_secret("bench"))
-    async with transaction():
-        for number in range(CREDENTIALS):
-            question = replace(question, api_key=generate_api_key("bench"))
-            await Credential.create(
-                id=new_id(now),
-                account=account,
-                owner=owner,
-                service=service,
-                identity=identity,
-                name=f"bench_{number}",
-                api_key=question.api_key,
-                secret_hash=hash_secret(key, question.api_key, question.api_secret),
-                hashing_key_id=key.id,
-                delivery_method=DeliveryMethod.VIEW_AND_COPY,
-                created_at=now,
-            )
-    return question
+@main.command("timing")
+@click.option("--requests", type=click.IntRange(20), default=100_000, help="Of each kind.")
+@click.option("--credentials", type=click.IntRange(10), default=20_000, help="Rows in the database.")
+@click.option("--database", type=click.Choice(DATABASES), default="sqlite")
+@click.option("--seed", type=int, default=1, help="What the order follows from.")
+def timing_(requests: int, credentials: int, database: str, seed: int) -> None:
+    """Whether time tells an unknown key from a wrong secret."""
+    try:
+        warm = credentials // 10
+        data = bench_data.prepare(HOME / "data", credentials=credentials, warm=warm, seed=1, fresh=False)
+        with (
+            filled_database(data, database, HOME / "run") as url,
+            running_sealkey(data, url, HOME / "run/timing.log") as server,
+        ):
+            text = timing.measure(data, server.address, requests, seed)
+    except _EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    _tell(text, "timing.md")
+
+
+@main.command()
+def micro() -> None:
+    """Two paths inside the process, each beside the least that it could cost."""
+    asyncio.run(micro_main())
+
+
+def _tell(text: str, name: str) -> None:
+    (HOME / name).write_text(text, encoding="utf-8")
+    click.echo(f"\n{text}\nThis is in {HOME / name} too.")
+
+
+def _require_wrk() -> None:
+    if shutil.which("wrk") is None:
+        raise click.ClickException("wrk is not on the path: apt install wrk, or brew install wrk, brings it.")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
