@@ -27,7 +27,8 @@ import asyncpg
 import orjson
 
 from auth.crypto.access_token import issue_access_token
-from auth.crypto.keyring import Keyring, Purpose, load_keyring
+from auth.crypto.keyring import Keyring, Purpose
+from auth.crypto.keyring_file import load_keyring
 from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import hash_secret
 from auth.opaque_token import TokenPurpose, generate_token, hash_token
@@ -189,7 +190,8 @@ def _write(path: Path, lines: Iterator[str]) -> None:
 
 
 def _access_tokens(data: Data) -> Iterator[str]:
-    now, key = _yesterday(), data.keyring.signing_key()
+    now = _yesterday()
+    key = data.keyring.signing_key(now)
     for number in range(data.warm):
         api_key, _ = pair(data.seed, number)
         code = _service_code(_place(data, number)[1])

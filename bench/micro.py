@@ -61,7 +61,7 @@ async def _measure(deployment: Deployment, question: Question) -> None:
     kept = hash_secret(key, question.api_key, question.api_secret)
 
     async def keyed_hash() -> None:
-        secret_matches(deployment.keyring, key.id, kept, question.api_key, question.api_secret)
+        secret_matches(deployment.keyring, key.id, bytes.fromhex(kept), question.api_key, question.api_secret)
 
     async def check() -> None:
         await verify_credential(caller, question)
