@@ -61,7 +61,7 @@ async def _of_access_token(token: Secret, now: datetime) -> Principal | None:
 
 async def works(token: AccessToken, now: datetime) -> bool:
     """Whether a token, loaded with whom it speaks for, may be used: of an active user in an account that is not
-    suspended. That it was is noted."""
+    suspended. That it was is noted. The answer holds until `works_until`, unless a row has changed."""
     if not token.works(now) or not _account_is_active(token.account):
         return False
     if token.user is not None and not is_active(token.user):
@@ -70,6 +70,11 @@ async def works(token: AccessToken, now: datetime) -> bool:
         await _note(AccessToken.filter(id=token.id), "last_used_at", now)
         token.last_used_at = now
     return True
+
+
+def works_until(token: AccessToken) -> datetime:
+    """Of a token that works: when it ends, or its use is to be noted again."""
+    return min(token.expires_at, token.last_used_at + _A_MINUTE)
 
 
 def is_active(user: User) -> bool:

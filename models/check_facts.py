@@ -1,7 +1,7 @@
 """What deciding about a credential takes: the facts of it and of whom it depends on, read in one statement.
 
 Facts, not verdicts: dates and statuses, to be judged by the clock each time. They are made to be kept by the hundred
-thousand: ids are 16 bytes, and credentials share the facts of their account, owner, identity and service.
+thousand: credentials share the facts of their account, owner, identity and service.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,15 @@ from uuid import UUID
 from models.account import AccountStatus
 from models.database import fetch_row
 from models.identity import Identity, IdentityStatus
+from models.ids import Kind
 from models.instants import NEVER
 from models.user import Role, UserStatus
 
 
 @dataclass(slots=True)
 class PartyFacts:
-    """Of whom or what a credential depends on. `is_current` until a process learns that it has changed."""
+    """Of whom or what a credential depends on: its global id, as it is told, and whether this is still so, as far as
+    this process knows."""
 
     id: bytes
     is_current: bool
@@ -75,11 +77,11 @@ class CredentialFacts:
 
     @property
     def row_id(self) -> UUID:
-        return UUID(bytes=self.id)
+        return _uuid(self.id)
 
     @property
     def account_id(self) -> UUID:
-        return UUID(bytes=self.account.id)
+        return _uuid(self.account.id)
 
 
 _BY_API_KEY = """
@@ -99,7 +101,7 @@ async def read_facts(api_key: str) -> CredentialFacts | None:
     if row is None:
         return None
     return CredentialFacts(
-        id=_id(row[0]),
+        id=_id(Kind.CREDENTIAL, row[0]),
         api_key=api_key,
         name=row[1],
         secret_hash=bytes.fromhex(row[2]),
@@ -107,11 +109,11 @@ async def read_facts(api_key: str) -> CredentialFacts | None:
         expires_at=_instant(row[4]),
         revoked_at=_instant_or_none(row[5]),
         networks=tuple(ip_network(network) for network in row[6].split()),
-        account=AccountFacts(_id(row[7]), True, AccountStatus(row[8])),
-        owner=OwnerFacts(_id(row[9]), True, Role(row[10]), UserStatus(row[11]), bool(row[12])),
-        identity=IdentityFacts(_id(row[13]), True, IdentityStatus(row[14]), _instant(row[15])),
+        account=AccountFacts(_id(Kind.ACCOUNT, row[7]), True, AccountStatus(row[8])),
+        owner=OwnerFacts(_id(Kind.USER, row[9]), True, Role(row[10]), UserStatus(row[11]), bool(row[12])),
+        identity=IdentityFacts(_id(Kind.IDENTITY, row[13]), True, IdentityStatus(row[14]), _instant(row[15])),
         service=ServiceFacts(
-            _id(row[16]),
+            _id(Kind.SERVICE, row[16]),
             True,
             row[17],
             _instant(row[18]),
@@ -122,9 +124,13 @@ async def read_facts(api_key: str) -> CredentialFacts | None:
     )
 
 
-def _id(value: Any) -> bytes:
+def _id(kind: Kind, value: Any) -> bytes:
     """SQLite has text where PostgreSQL has a UUID."""
-    return bytes.fromhex(value.replace("-", "")) if isinstance(value, str) else value.bytes
+    return f"{kind}_{value.replace('-', '') if isinstance(value, str) else value.hex}".encode()
+
+
+def _uuid(id_: bytes) -> UUID:
+    return UUID(hex=id_.rpartition(b"_")[2].decode())
 
 
 def _instant(value: Any) -> datetime:

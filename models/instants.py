@@ -25,7 +25,8 @@ def to_millisecond(instant: datetime) -> datetime:
 
 def system_clock() -> datetime:
     """The present, as every part of Sealkey understands it."""
-    return to_millisecond(datetime.now(UTC))
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def write_instant(instant: datetime) -> str:

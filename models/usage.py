@@ -70,11 +70,8 @@ _NOTE_USE = {
 
 
 async def add_usage(day: str, counts: Mapping[bytes, Count]) -> None:
-    """Adds counts to a day of the credentials with these ids and notes last uses, all or nothing."""
-    rows = [
-        (str(UUID(bytes=id_)), count.allowed, count.denied, str(count.last_used_at) if count.last_used_at else None)
-        for id_, count in sorted(counts.items())
-    ]
+    """Adds counts to a day of the credentials with these global ids and notes last uses, all or nothing."""
+    rows = [_row(id_, count) for id_, count in sorted(counts.items())]
     given = orjson.dumps(rows).decode()
     async with transaction() as connection:
         dialect = connection.capabilities.dialect
@@ -83,6 +80,12 @@ async def add_usage(day: str, counts: Mapping[bytes, Count]) -> None:
             add, note = (statement.replace("$1", "?1").replace("$2", "?2") for statement in (add, note))
         await connection.execute_query(add, [given, day])
         await connection.execute_query(note, [given])
+
+
+def _row(id_: bytes, count: Count) -> tuple[str, int, int, str | None]:
+    credential_id = UUID(hex=id_.rpartition(b"_")[2].decode())
+    last_used_at = str(count.last_used_at) if count.last_used_at else None
+    return str(credential_id), count.allowed, count.denied, last_used_at
 
 
 async def forget_usage(before_day: str) -> None:

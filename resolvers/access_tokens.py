@@ -33,7 +33,7 @@ async def verify_access_token(
     """What a gateway asks about an access token. Raises Denied."""
     scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
     found = await _read(caller, token)
-    return judge(caller, scope, found.known if found else None, service, client_address)
+    return judge(caller.deployment, scope, found.known if found else None, service, client_address, caller.now)
 
 
 async def introspect(caller: Caller, token: Secret) -> Introspection | None:

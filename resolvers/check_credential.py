@@ -55,7 +55,7 @@ class DecisionCode(StrEnum):
     WRONG_SERVICE = "WRONG_SERVICE"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Verdict:
     """The answer to a gateway. The credential is told only to who had its right secret."""
 
@@ -67,7 +67,7 @@ class Verdict:
         return Decision.ALLOW if self.code is DecisionCode.OK else Decision.DENY
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Question:
     """A key and secret as they were sent, the code of the service they must be for, if any, and the address of who
     sent them, which only the gateway knows."""
@@ -76,6 +76,14 @@ class Question:
     api_secret: Secret
     service: str | None = None
     client_address: str | None = None
+
+
+def verify_remembered(deployment: Deployment, scope: Scope, question: Question, now: datetime) -> Verdict | None:
+    """The same as `verify_credential`, at once, where the secret is right and nothing need be read; else None."""
+    found = deployment.memory.find(question.api_key)
+    if found is None or not _is_secret_of(deployment, found, question.api_secret):
+        return None
+    return judge(deployment, scope, found, question.service, question.client_address, now)
 
 
 async def verify_credential(caller: Caller, question: Question) -> Verdict:
@@ -129,8 +137,11 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
 
 
 async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
+    remembered = verify_remembered(caller.deployment, scope, question, caller.now)
+    if remembered is not None:
+        return remembered
     found = await authenticate(caller.deployment, question.api_key, question.api_secret)
-    return judge(caller, scope, found, question.service, question.client_address)
+    return judge(caller.deployment, scope, found, question.service, question.client_address, caller.now)
 
 
 async def row_of(verdict: Verdict) -> Credential | None:
@@ -141,33 +152,42 @@ async def row_of(verdict: Verdict) -> Credential | None:
 
 
 def judge(
-    caller: Caller, scope: Scope, found: CredentialFacts | None, service: str | None, client_address: str | None
+    deployment: Deployment,
+    scope: Scope,
+    found: CredentialFacts | None,
+    service: str | None,
+    client_address: str | None,
+    now: datetime,
 ) -> Verdict:
     """The verdict on a credential that has been authenticated, or was not; counted."""
-    if found is None or scope.account_id not in (None, found.account_id):
+    if found is None or (scope.account_id is not None and scope.account_id != found.account_id):
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
-    code = _decide(found, service, client_address, caller.now)
-    caller.deployment.usage.count(found.id, caller.now, allowed=code is DecisionCode.OK)
+    code = _decide(found, service, client_address, now)
+    deployment.usage.count(found.id, now, allowed=code is DecisionCode.OK)
     return Verdict(code, found)
 
 
 async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> CredentialFacts | None:
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
     that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database."""
+    if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
+        return None
     memory = deployment.memory
-    found, is_new, epoch = memory.find(api_key), False, memory.epoch
+    found, epoch = memory.find(api_key), memory.epoch
+    if found is not None:
+        return found if _is_secret_of(deployment, found, api_secret) else None
+    found = await read_facts(api_key)
     if found is None:
-        if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
-            return None
-        found, is_new = await read_facts(api_key), True
-    elif not api_secret.reveal().isascii():
+        secret_matches(deployment.keyring, None, None, api_key, api_secret)
         return None
-    hashing_key_id, kept = (found.hashing_key_id, found.secret_hash) if found else (None, None)
-    if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret):
+    if not _is_secret_of(deployment, found, api_secret):
         return None
-    if found is not None and is_new:
-        memory.remember(found, epoch)
+    memory.remember(found, epoch)
     return found
+
+
+def _is_secret_of(deployment: Deployment, found: CredentialFacts, secret: Secret) -> bool:
+    return secret_matches(deployment.keyring, found.hashing_key_id, found.secret_hash, found.api_key, secret)
 
 
 async def find_known(deployment: Deployment, api_key: str) -> CredentialFacts | None:

@@ -8,15 +8,17 @@ process that can't ask believes nothing and asks the database for each check.
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 from typing import TypeVar
 
 from auth.crypto.access_token import Claims
+from auth.policy import Scope
 from auth.principal import Principal
 from models.access_token import AccessToken
 from models.check_epoch import changes_since, current_epoch
 from models.check_facts import CredentialFacts, PartyFacts
-from models.ids import Kind, parse_global_id
+from models.ids import Kind
 
 # How long after the epoch was asked what is remembered is believed: less than the second that is promised.
 BELIEVED_SECONDS = 0.9
@@ -32,10 +34,16 @@ Party = TypeVar("Party", bound=PartyFacts)
 
 @dataclass(slots=True)
 class Gateway:
-    """A gateway's token, with what decides whether it works, and whom it stands for."""
+    """A gateway's token, with what decides whether it works; whom it stands for and how far that reaches; and until
+    when there is nothing to be asked about it: it works, and its use has been noted."""
 
     token: AccessToken
     principal: Principal
+    scope: Scope
+    works_until: datetime
+
+    def is_known_to_work(self, now: datetime) -> bool:
+        return self.token.last_used_at <= now < self.works_until
 
 
 class CheckMemory:
@@ -129,16 +137,13 @@ class CheckMemory:
         self._epoch = max(epoch, changes[-1].epoch if changes else epoch)
 
     def _drop(self, subject_id: str) -> None:
-        parsed = parse_global_id(subject_id)
-        if parsed is None:
-            self.forget()
-            return
-        kind, id_ = parsed
-        if party := self._parties.pop(id_.bytes, None):
+        id_ = subject_id.encode()
+        if party := self._parties.pop(id_, None):
             party.is_current = False
-        if kind is Kind.CREDENTIAL:
-            if credential := self._by_id.pop(id_.bytes, None):
-                self._credentials.pop(credential.api_key, None)
+        if credential := self._by_id.pop(id_, None):
+            self._credentials.pop(credential.api_key, None)
+        kind = subject_id.partition("_")[0]
+        if kind == Kind.CREDENTIAL:
             self._tokens.clear()
         if kind in {Kind.ACCOUNT, Kind.ACCESS_TOKEN, Kind.USER}:
             self._gateways.clear()

@@ -9,7 +9,7 @@ Asked about every call that the provider's APIs receive, this is plain ASGI: wha
 costs more than the answer. For the same reason checks are counted and not logged.
 """
 
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
@@ -21,8 +21,8 @@ from auth.policy import Denied
 from models.database import is_unavailable
 from resolvers.access_tokens import verify_access_token
 from resolvers.caller import Caller, Deployment
-from resolvers.check_credential import DecisionCode, Question, Verdict, verify_credential
-from server.identification import find_gateway
+from resolvers.check_credential import DecisionCode, Question, Verdict, verify_credential, verify_remembered
+from server.identification import find_gateway, remembered_gateway
 from server.logs import log_fault
 
 PATH = "/verify"
@@ -91,32 +91,39 @@ def _read(headers: Iterable[_Header]) -> dict[bytes, bytes]:
 async def _verdict(deployment: Deployment, scope: Scope, headers: dict[bytes, bytes]) -> Verdict:
     now = deployment.clock()
     service = _required_service(scope, headers)
-    gateway_token = headers.get(b"x-sealkey-gateway-token")
-    principal = await find_gateway(deployment, Secret(gateway_token.decode("latin-1")), now) if gateway_token else None
-    client = scope["client"]
-    caller = Caller(principal, client[0] if client else None, now, deployment)
     address = headers.get(b"x-sealkey-client-address")
     client_address = address.decode("latin-1") if address is not None else None
+    gateway_token = headers.get(b"x-sealkey-gateway-token")
+    token = Secret(gateway_token.decode("latin-1")) if gateway_token else None
     scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
-    match scheme.lower():
-        case b"bearer":
-            token = Secret(shown.strip().decode("latin-1"))
-            return await verify_access_token(caller, token, service=service, client_address=client_address)
-        case b"basic":
-            key, secret = _basic(shown)
-        case _:
-            key = headers.get(b"x-api-key", b"").decode("latin-1")
-            secret = Secret(headers.get(b"x-api-secret", b"").decode("latin-1"))
-    return await verify_credential(caller, Question(key, secret, service, client_address))
+    scheme = scheme.lower()
+    if scheme != b"bearer":
+        key, secret = _basic(shown) if scheme == b"basic" else _key_and_secret(headers)
+        question = Question(key, secret, service, client_address)
+        gateway = remembered_gateway(deployment, token, now) if token else None
+        if gateway is not None and (verdict := verify_remembered(deployment, gateway.scope, question, now)):
+            return verdict
+    principal = await find_gateway(deployment, token, now) if token else None
+    client = scope["client"]
+    caller = Caller(principal, client[0] if client else None, now, deployment)
+    if scheme != b"bearer":
+        return await verify_credential(caller, question)
+    access_token = Secret(shown.strip().decode("latin-1"))
+    return await verify_access_token(caller, access_token, service=service, client_address=client_address)
 
 
 def _basic(shown: bytes) -> tuple[str, Secret]:
     """RFC 7617. What can't be read is a key that nobody has."""
     try:
-        key, separator, secret = b64decode(shown.strip(), validate=True).decode().partition(":")
+        key, separator, secret = a2b_base64(shown.strip(), strict_mode=True).decode().partition(":")
     except ValueError:
         return "", Secret("")
     return (key, Secret(secret)) if separator else ("", Secret(""))
+
+
+def _key_and_secret(headers: dict[bytes, bytes]) -> tuple[str, Secret]:
+    key, secret = headers.get(b"x-api-key", b""), headers.get(b"x-api-secret", b"")
+    return key.decode("latin-1"), Secret(secret.decode("latin-1"))
 
 
 def _required_service(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
@@ -143,16 +150,15 @@ async def _answer(send: Send, verdict: Verdict, wants_json: bool) -> None:
         await _send(send, status, headers, wants_json)
         return
     # For the upstream: ids and slugs of ours, nothing that somebody typed freely.
-    credential = b"cred_" + known.id.hex().encode()
     headers += [
-        (b"x-sealkey-credential", credential),
+        (b"x-sealkey-credential", known.id),
         (b"x-sealkey-credential-name", known.name.encode()),
-        (b"x-sealkey-account", b"acct_" + known.account.id.hex().encode()),
-        (b"x-sealkey-owner", b"user_" + known.owner.id.hex().encode()),
-        (b"x-sealkey-identity", b"idty_" + known.identity.id.hex().encode()),
+        (b"x-sealkey-account", known.account.id),
+        (b"x-sealkey-owner", known.owner.id),
+        (b"x-sealkey-identity", known.identity.id),
         (b"x-sealkey-service", known.service.code.encode()),
     ]
-    await _send(send, status, headers, wants_json, credential.decode())
+    await _send(send, status, headers, wants_json, known.id.decode())
 
 
 async def _refuse(send: Send, status: int, code: bytes, wants_json: bool, *more: _Header) -> None:

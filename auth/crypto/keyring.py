@@ -48,12 +48,8 @@ class SymmetricKey:
     def mac(self, domain: str, *parts: bytes) -> str:
         """HMAC-SHA256 in hex over a domain and parts, each preceded by its length (8 bytes, big endian) so that no
         two lists of parts give the same input."""
-        return self.digest(domain, *parts).hex()
-
-    def digest(self, domain: str, *parts: bytes) -> bytes:
-        """The same in 32 bytes."""
-        message = b"".join([len(part).to_bytes(8, "big") + part for part in (domain.encode(), *parts)])
-        return hmac.digest(self.key, message, "sha256")
+        message = b"".join(len(part).to_bytes(8, "big") + part for part in (domain.encode(), *parts))
+        return hmac.digest(self.key, message, "sha256").hex()
 
     def seal(self, content: bytes, context: str) -> str:
         """AES-256-GCM in base64, bound to a context; the nonce is random."""

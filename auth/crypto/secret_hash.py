@@ -14,7 +14,7 @@ _DOMAIN = "sealkey credential secret v1"
 
 def hash_secret(key: SymmetricKey, api_key: str, secret: Secret) -> str:
     """The hash to keep, 64 hex digits."""
-    return key.mac(_DOMAIN, api_key.encode(), secret.reveal().encode())
+    return _hash(key, api_key, secret).hex()
 
 
 def secret_matches(
@@ -23,8 +23,18 @@ def secret_matches(
     """Whether a secret belongs to a kept hash (32 bytes), in constant time. Called with None for a key that does not
     exist, it does the same work and answers no."""
     key = keyring.symmetric_keys.get(hashing_key_id or "") or keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
-    given = key.digest(_DOMAIN, api_key.encode(), secret.reveal().encode())
+    given = _hash(key, api_key, secret)
     return hmac.compare_digest(given, kept or _NOTHING) and kept is not None
 
 
 _NOTHING = bytes(32)
+
+
+def _hash(key: SymmetricKey, api_key: str, secret: Secret) -> bytes:
+    """`SymmetricKey.mac` of the domain and both, put together where it is asked for thousands of times a second."""
+    first, second = api_key.encode(), secret.reveal().encode(errors="surrogatepass")
+    message = _BEGINNING + len(first).to_bytes(8, "big") + first + len(second).to_bytes(8, "big") + second
+    return hmac.digest(key.key, message, "sha256")
+
+
+_BEGINNING = len(_DOMAIN).to_bytes(8, "big") + _DOMAIN.encode()
