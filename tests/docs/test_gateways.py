@@ -85,5 +85,5 @@ def assert_fits(said: str, printed: str) -> None:
 
 
 def test_every_endpoint_is_there() -> None:
-    paths = {route.path.rstrip("/") for route in routes()}  # type: ignore[attr-defined]
+    paths = {route.path.partition("/{")[0].rstrip("/") for route in routes()}  # type: ignore[attr-defined]
     assert {path for path in [*paths, "/verify"] if path not in GATEWAYS} == set()

@@ -30,7 +30,7 @@ class AtlasClient:
         self.play, self.keys, self.content_type = play, keys, content_type
         wanted = {"name": "edge", "expiresAt": play.clock.in_(days=30)}
         self._gateway = {"X-Sealkey-Gateway-Token": play.operator.do("createGatewayToken", "token", **wanted)["token"]}
-        self.token = ""
+        self.token = "none yet"
         self.logins = 0
 
     def login(self) -> httpx.Response:
