@@ -14,8 +14,8 @@ import httpx
 import jwt
 import pytest
 
-from auth.crypto.keyring import generate_keyring
-from auth.crypto.keyring_file import replace_keyring
+from auth.crypto.keyring import generate_keyring, rotate_signing_key
+from auth.crypto.keyring_file import locked_keyring, replace_keyring
 from resolvers.caller import Caller, Deployment
 from resolvers.server_keys import rotate_signing
 from tests.plugins.play import StartPlay
@@ -389,15 +389,29 @@ def test_whoever_reads_the_file_during_rotations_finds_it_whole(data_dir: Path, 
     assert 7 in seen
 
 
-def test_two_who_rotate_at_once_make_one_key(data_dir: Path, database_url: str) -> None:
-    processes = [
-        subprocess.Popen(
-            [SEALKEY, "keys", "rotate"],
-            env={"PATH": os.defpath, **environment(data_dir, database_url=database_url)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(3)
-    ]
+def rotating(data_dir: Path, database_url: str) -> "subprocess.Popen[bytes]":
+    """A rotation in a process of its own."""
+    return subprocess.Popen(
+        [SEALKEY, "keys", "rotate"],
+        env={"PATH": os.defpath, **environment(data_dir, database_url=database_url)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_of_many_who_rotate_at_once_one_adds_a_key(data_dir: Path, database_url: str) -> None:
+    processes = [rotating(data_dir, database_url) for _ in range(3)]
     assert sorted(process.wait(60) for process in processes) == [0, 1, 1]
+    assert len(in_file(data_dir)) == 5
+
+
+def test_who_rotates_waits_for_who_is_at_it_and_sees_what_they_did(data_dir: Path, database_url: str) -> None:
+    path, now = data_dir / "server-keys.json", datetime.now(UTC)
+    with locked_keyring(path) as before:
+        process = rotating(data_dir, database_url)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        later = now + timedelta(hours=1)
+        replace_keyring(path, rotate_signing_key(before, now=now, starts_at=later, older_end_at=later))
+    assert process.wait(60) == 1
     assert len(in_file(data_dir)) == 5
