@@ -133,6 +133,7 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
         scope="" if blockers else found.service.code,
         now=caller.now,
         lifetime=deployment.access_token_lifetime,
+        ends_at=found.credential.expires_at,
     )
 
 

@@ -165,7 +165,7 @@ def keys_list() -> None:
     help="Which key: signing is the one for access tokens.",
 )
 @click.option(
-    "--starts-in",
+    "--lead",
     type=click.IntRange(5, 7 * 86_400),
     default=900,
     show_default=True,
@@ -173,25 +173,25 @@ def keys_list() -> None:
     help="When the new key starts to sign: by then every server and everybody who keeps the JWKS must know it.",
 )
 @click.option(
-    "--drop-older",
+    "--compromised",
     is_flag=True,
     help="After a leak: the older keys end when the new one starts, and with them the tokens that they signed.",
 )
 @command
-async def keys_rotate(purpose: str, starts_in: int, drop_older: bool) -> None:
+async def keys_rotate(purpose: str, lead: int, compromised: bool) -> None:
     """Add a new key in the place of the newest. Servers that share the key file take it without a restart."""
     settings = load_settings()
     if settings.keys is not None:
         raise RotationRefused(
             "The keys come from SEALKEY_KEYS, which this command can't write. Save them in a file (mode 600), rotate "
             f"the {purpose} key there with SEALKEY_KEYS_FILE in the place of SEALKEY_KEYS, and start each server again "
-            "with what the file holds then, before the new key signs: --starts-in says when."
+            "with what the file holds then, before the new key signs: --lead says when."
         )
     read_keyring_file(settings.keys_path)  # which must be there: a new one would be another deployment's
     async with deployed(settings) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
         rotation = await rotate_signing(
-            caller, settings.keys_path, starts_in=timedelta(seconds=starts_in), drops_older=drop_older
+            caller, settings.keys_path, starts_in=timedelta(seconds=lead), drops_older=compromised
         )
     click.echo(f"{rotation.newest.id} signs from {_instant(rotation.newest.starts_at)}.")
     for key in rotation.older:

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -20,7 +21,7 @@ from resolvers.caller import Deployment
 from resolvers.check_credential import login
 from resolvers.errors import ErrorCode, Refused
 from resolvers.throttling import Throttled
-from server.credentials_in_headers import KeyAndSecret, basic
+from server.credentials_in_headers import KeyAndSecret, basic, bearer
 from server.identification import identify
 
 _FORM = "application/x-www-form-urlencoded"
@@ -51,6 +52,7 @@ def routes() -> list[BaseRoute]:
         Route("/oauth/introspect", _oauth(inspect), methods=["POST"]),
         Route("/oauth/revoke", _oauth(revoke), methods=["POST"]),
         Route("/.well-known/oauth-authorization-server", metadata),
+        Route("/.well-known/oauth-authorization-server/{path:path}", metadata),
         Route("/.well-known/jwks.json", jwks),
     ]
 
@@ -109,9 +111,10 @@ async def inspect(request: Request) -> Response:
     try:
         found = await introspect(await identify(request), Secret(token))
     except Denied:
-        raise OAuthError(
-            "invalid_token", "Introspection takes a gateway's token.", 401, {"WWW-Authenticate": "Bearer"}
-        ) from None
+        # RFC 6750, 3: a code only for who has shown a token.
+        error = ', error="invalid_token"' if bearer(request.headers) else ""
+        headers = {"WWW-Authenticate": f'Bearer realm="Sealkey"{error}'}
+        raise OAuthError("invalid_token", "Introspection takes a gateway's token.", 401, headers) from None
     if found is None:
         return JSONResponse({"active": False}, headers=_NO_STORE)
     claims, deployment = found.claims, _deployment(request)
@@ -143,8 +146,10 @@ async def revoke(request: Request) -> Response:
 
 
 async def metadata(request: Request) -> Response:
-    """RFC 8414, 2."""
+    """RFC 8414, 2. Where the issuer has a path, that comes last (3.1)."""
     issuer = _deployment(request).issuer
+    if "path" in request.path_params and urlsplit(issuer).path != f"/{request.path_params['path']}":
+        raise HTTPException(404)
     methods = ["client_secret_basic", "client_secret_post"]
     return JSONResponse(
         {
@@ -157,7 +162,7 @@ async def metadata(request: Request) -> Response:
             "response_types_supported": [],
             "token_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_methods_supported": methods,
-            "introspection_endpoint_auth_methods_supported": ["bearer"],
+            "introspection_endpoint_auth_methods_supported": ["Bearer"],
         }
     )
 
@@ -188,8 +193,7 @@ async def _authenticated(request: Request, work: Awaitable[Any]) -> Any:
         (refusal,) = refused.refusals
         if refusal.code not in _NO_CREDENTIAL:
             raise OAuthError("unauthorized_client", refusal.message) from None
-        by_header = "authorization" in request.headers
-        headers = {"WWW-Authenticate": 'Basic realm="Sealkey"'} if by_header else {}
+        headers = {"WWW-Authenticate": 'Basic realm="Sealkey"'}
         raise OAuthError("invalid_client", refusal.message, 401, headers) from None
     except Throttled as throttled:
         headers = {"Retry-After": str(throttled.seconds)}
@@ -202,10 +206,10 @@ async def _form(request: Request) -> dict[str, str]:
         values = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=20)
     except ValueError:
         raise OAuthError("invalid_request", "There are too many parameters.") from None
-    form = dict(values)
-    if len(form) != len(values):
+    if len(dict(values)) != len(values):
         raise OAuthError("invalid_request", "A parameter is given more than once.")
-    return form
+    # RFC 6749, 3.2: what has no value counts as left out.
+    return {name: value for name, value in values if value}
 
 
 async def _read(request: Request, media_type: str) -> bytes:
@@ -239,8 +243,8 @@ def _required(form: dict[str, str], name: str) -> str:
 
 
 def _scope_is_ours(form: dict[str, str], issued: AccessToken) -> bool:
-    wanted = form.get("scope", "").split()
-    return not wanted or wanted == issued.scope.split()
+    wanted = {each for each in form.get("scope", "").split(" ") if each}
+    return not wanted or wanted == {issued.scope}
 
 
 def _deployment(request: Request) -> Deployment:

@@ -25,11 +25,12 @@ class AccessToken:
 
 
 def issue_access_token(
-    key: SigningKey, *, issuer: str, subject: str, scope: str, now: datetime, lifetime: timedelta
+    key: SigningKey, *, issuer: str, subject: str, scope: str, now: datetime, lifetime: timedelta, ends_at: datetime
 ) -> AccessToken:
-    """A token for an API key (`sub` and `client_id`), to be accepted by what trusts the issuer (`iss` and `aud`)."""
+    """A token for an API key (`sub` and `client_id`), to be accepted by what trusts the issuer (`iss` and `aud`), for
+    its lifetime, but not beyond the end of what it is for."""
     issued_at = int(now.timestamp())
-    expires_in = int(lifetime.total_seconds())
+    expires_in = int(min(now + lifetime, ends_at).timestamp()) - issued_at
     claims = {
         "iss": issuer,
         "aud": issuer,

@@ -109,6 +109,7 @@ def test_an_access_token_has_the_claims() -> None:
         scope="certificates",
         now=datetime(2026, 1, 15, tzinfo=UTC),
         lifetime=timedelta(seconds=600),
+        ends_at=datetime(2027, 1, 15, tzinfo=UTC),
     )
     header, claims, _ = (urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in issued.token.reveal().split("."))
     text = section(FORMATS, "## Access tokens")

@@ -3,12 +3,15 @@
 import os
 import re
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 from server.oauth import routes
 from tests.docs.markdown import Block, blocks, page
 from tests.docs.test_main_job import SEPARATOR, fits, needs_programs
+from tests.support.command import Serving
+from tests.support.deployed import Deployed
 from tests.support.world import Play
 
 GATEWAYS = page("docs/gateways.md")
@@ -49,6 +52,27 @@ def test_the_examples_print_what_is_said(play: Play, tmp_path: Path) -> None:
         assert_fits(said, printed.replace("\r", ""))
 
 
+def test_the_programs_print_what_is_said(tmp_path: Path, empty_database_url: str) -> None:
+    with Serving(tmp_path, database_url=empty_database_url) as server:
+        server.wait()
+        deployed = Deployed(tmp_path, empty_database_url, [server])
+        values = {
+            "URL": server.url,
+            "ISSUER": server.url,
+            "API_KEY": deployed.keys["apiKey"],
+            "API_SECRET": deployed.keys["apiSecret"],
+            "GATEWAY_TOKEN": deployed.gateway,
+            "ACCESS_TOKEN": deployed.login(server),
+        }
+        programs = [(block, then) for block, then in pairwise(blocks(GATEWAYS)) if block.language == "python"]
+        for block, said in programs:
+            command = [sys.executable, "-W", "error", "-c", block.text]
+            done = subprocess.run(command, env=values, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, done.stderr
+            assert_fits(said.text, done.stdout)
+    assert [said.language for _, said in programs] == ["text", "text"]
+
+
 def assert_fits(said: str, printed: str) -> None:
     """A line of nothing but … stands for any number of lines; JSON comes without an end of line."""
     if re.search(r"^…$", said, re.MULTILINE):
@@ -61,5 +85,5 @@ def assert_fits(said: str, printed: str) -> None:
 
 
 def test_every_endpoint_is_there() -> None:
-    paths = {route.path.rstrip("/") for route in routes()}  # type: ignore[attr-defined]
+    paths = {route.path.partition("/{")[0].rstrip("/") for route in routes()}  # type: ignore[attr-defined]
     assert {path for path in [*paths, "/verify"] if path not in GATEWAYS} == set()

@@ -14,16 +14,17 @@ import httpx
 import jwt
 import pytest
 
-from auth.crypto.keyring import generate_keyring
-from auth.crypto.keyring_file import replace_keyring
+from auth.crypto.keyring import generate_keyring, rotate_signing_key
+from auth.crypto.keyring_file import locked_keyring, replace_keyring
 from resolvers.caller import Caller, Deployment
 from resolvers.server_keys import rotate_signing
 from tests.plugins.play import StartPlay
 from tests.support.audit import deployment_events
 from tests.support.command import SEALKEY, Serving, environment, error_of, run
+from tests.support.deployed import Deployed
 from tests.support.logs import recorded_logs
 from tests.support.rows import Rows
-from tests.support.world import OPERATOR, PASSWORD, Play, make_world
+from tests.support.world import OPERATOR, PASSWORD, Play
 
 ISSUER = "https://keys.provider.example"
 OLD, NEW = "token-signing-1", "token-signing-2"
@@ -43,43 +44,6 @@ def in_file(data_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 # ---------------------------------------------------------------- several processes
-
-
-class Deployed:
-    """Two servers with a key file and a database in common, and a credential."""
-
-    def __init__(self, data_dir: Path, database_url: str, servers: list[Serving]) -> None:
-        self.data_dir, self.settings, self.servers = data_dir, {"database_url": database_url}, servers
-        created = run(data_dir, "operator", "create", "--email", OPERATOR, stdin=PASSWORD, **self.settings)
-        assert created.exit_code == 0
-        world = make_world(servers[0], PASSWORD)
-        end = (datetime.now(UTC) + timedelta(days=30)).isoformat()
-        operator = servers[0].client(world.operator_token)
-        self.gateway = operator.do("createGatewayToken", "token", name="edge", expiresAt=end)["token"]
-        wanted = {
-            "name": "ci",
-            "serviceId": world.alder.services["certificates"],
-            "identityId": world.alder.identities["active"],
-            "delivery": {"method": "VIEW_AND_COPY"},
-        }
-        selection = "delivery { ... on ViewAndCopyDelivery { apiKey apiSecret } }"
-        member = servers[0].client(world.alder.tokens["member"])
-        self.keys = member.do("generateCredential", selection, **wanted)["delivery"]
-
-    def login(self, server: Serving) -> str:
-        token: str = server.client().do("login", "accessToken", **self.keys)["accessToken"]
-        return token
-
-    def is_active(self, server: Serving, token: str) -> bool:
-        headers = {"Authorization": f"Bearer {self.gateway}"}
-        answer = httpx.post(f"{server.url}/oauth/introspect", data={"token": token}, headers=headers)
-        active: bool = answer.json()["active"]
-        return active
-
-    def rotate(self, *arguments: str) -> str:
-        rotated = run(self.data_dir, "keys", "rotate", *arguments, **self.settings)
-        assert rotated.exit_code == 0, rotated.output
-        return rotated.stdout
 
 
 def is_right(server: Serving, token: str) -> bool:
@@ -104,7 +68,7 @@ def test_every_token_is_believed_by_every_process_all_through_a_rotation(
         wait_until_it_answers(other)
         deployed = Deployed(data_dir, empty_database_url, [one, other])
         tokens = [deployed.login(one)]
-        deployed.rotate("--starts-in", "5")
+        deployed.rotate("--lead", "5")
         give_up_at = time.monotonic() + 60
         newest: set[str] = set()
         while newest != {NEW}:
@@ -137,7 +101,7 @@ def test_after_a_leak_the_older_keys_and_their_tokens_end_everywhere(tmp_path: P
         other.wait()
         deployed = Deployed(tmp_path, empty_database_url, [one, other])
         stolen = deployed.login(one)
-        deployed.rotate("--starts-in", "5", "--drop-older")
+        deployed.rotate("--lead", "5", "--compromised")
         assert all(deployed.is_active(server, stolen) for server in (one, other))
         give_up_at = time.monotonic() + 60
         while any(deployed.is_active(server, stolen) for server in (one, other)):
@@ -338,7 +302,7 @@ def test_a_key_that_waits_is_not_rotated_again_unless_it_leaked_too(data_dir: Pa
     again = run(data_dir, "keys", "rotate", "--purpose", "signing", **settings)
     assert error_of(again) == f"{NEW} was added before and does not sign yet: wait until it does."
     assert in_file(data_dir) == before
-    assert run(data_dir, "keys", "rotate", "--drop-older", "--starts-in", "5", **settings).exit_code == 0
+    assert run(data_dir, "keys", "rotate", "--compromised", "--lead", "5", **settings).exit_code == 0
     keys = in_file(data_dir)
     assert keys[OLD]["exp"] == keys[NEW]["exp"] == keys["token-signing-3"]["nbf"] < before[NEW]["nbf"]
 
@@ -418,22 +382,36 @@ def test_whoever_reads_the_file_during_rotations_finds_it_whole(data_dir: Path, 
     reader = threading.Thread(target=keep_reading, args=[stop])
     reader.start()
     for _ in range(3):
-        run(data_dir, "keys", "rotate", "--drop-older", "--starts-in", "5", database_url=database_url)
+        run(data_dir, "keys", "rotate", "--compromised", "--lead", "5", database_url=database_url)
     stop.set()
     reader.join(30)
     assert seen <= {4, 5, 6, 7}
     assert 7 in seen
 
 
-def test_two_who_rotate_at_once_make_one_key(data_dir: Path, database_url: str) -> None:
-    processes = [
-        subprocess.Popen(
-            [SEALKEY, "keys", "rotate"],
-            env={"PATH": os.defpath, **environment(data_dir, database_url=database_url)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(3)
-    ]
+def rotating(data_dir: Path, database_url: str) -> "subprocess.Popen[bytes]":
+    """A rotation in a process of its own."""
+    return subprocess.Popen(
+        [SEALKEY, "keys", "rotate"],
+        env={"PATH": os.defpath, **environment(data_dir, database_url=database_url)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_of_many_who_rotate_at_once_one_adds_a_key(data_dir: Path, database_url: str) -> None:
+    processes = [rotating(data_dir, database_url) for _ in range(3)]
     assert sorted(process.wait(60) for process in processes) == [0, 1, 1]
+    assert len(in_file(data_dir)) == 5
+
+
+def test_who_rotates_waits_for_who_is_at_it_and_sees_what_they_did(data_dir: Path, database_url: str) -> None:
+    path, now = data_dir / "server-keys.json", datetime.now(UTC)
+    with locked_keyring(path) as before:
+        process = rotating(data_dir, database_url)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        later = now + timedelta(hours=1)
+        replace_keyring(path, rotate_signing_key(before, now=now, starts_at=later, older_end_at=later))
+    assert process.wait(60) == 1
     assert len(in_file(data_dir)) == 5
