@@ -196,7 +196,7 @@ def _access_tokens(data: Data) -> Iterator[str]:
         api_key, _ = pair(data.seed, number)
         code = _service_code(_place(data, number)[1])
         yield issue_access_token(
-            key, issuer=ISSUER, subject=api_key, scope=code, now=now, lifetime=_TEN_YEARS
+            key, issuer=ISSUER, subject=api_key, scope=code, now=now, lifetime=_TEN_YEARS, ends_at=NEVER
         ).token.reveal()
 
 

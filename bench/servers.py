@@ -19,7 +19,7 @@ from bench.progress import say
 from tests.postgres import Postgres, running_postgres
 from tests.support.processes import ROOT, free_port
 
-USAGE_FLUSH_SECONDS = 1
+USAGE_FLUSH_SECONDS = 5
 """What was counted of checks is written down so often, the shortest setting: each round then pays for its own."""
 
 _DATABASE = "bench"

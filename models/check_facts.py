@@ -74,6 +74,8 @@ class CredentialFacts:
     owner: OwnerFacts
     identity: IdentityFacts
     service: ServiceFacts
+    used_at: datetime | None = None
+    """The minute of a use that this process has counted, which need not be noted again."""
 
     @property
     def row_id(self) -> UUID:

@@ -54,7 +54,7 @@ _ADD = {
 _NOTE_USE = {
     "sqlite": """
         UPDATE credentials SET last_used_at = used.at
-        FROM (SELECT value ->> 0 AS id, value ->> 3 AS at FROM json_each($1)) AS used
+        FROM (SELECT value ->> 0 AS id, value ->> 3 AS at FROM json_each($1) WHERE value ->> 3 IS NOT NULL) AS used
         WHERE credentials.id = used.id AND credentials.last_used_at < used.at
     """,
     "postgres": """

@@ -120,11 +120,11 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
         refusal = _login_refusal(found, blockers, caller.source_ip) if found else _INVALID
         if found is None or refusal:
             if found is not None:
-                caller.deployment.usage.count(found.id, caller.now, allowed=False)
+                caller.deployment.usage.count(found, caller.now, allowed=False)
             await _record_denied(caller, api_key)
             await _conceal(began)
             raise Refused(refusal or _INVALID)
-    caller.deployment.usage.count(found.id, caller.now, allowed=True)
+    caller.deployment.usage.count(found, caller.now, allowed=True)
     deployment = caller.deployment
     return issue_access_token(
         deployment.keyring.signing_key(caller.now),
@@ -133,7 +133,7 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
         scope="" if blockers else found.service.code,
         now=caller.now,
         lifetime=deployment.access_token_lifetime,
-        ends_at=found.credential.expires_at,
+        ends_at=found.expires_at,
     )
 
 
@@ -164,7 +164,7 @@ def judge(
     if found is None or (scope.account_id is not None and scope.account_id != found.account_id):
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
     code = _decide(found, service, client_address, now)
-    deployment.usage.count(found.id, now, allowed=code is DecisionCode.OK)
+    deployment.usage.count(found, now, allowed=code is DecisionCode.OK)
     return Verdict(code, found)
 
 

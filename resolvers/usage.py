@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
+from models.check_facts import CredentialFacts
 from models.usage import Count, CredentialUsage, add_usage, forget_usage
 
 KEPT_DAYS = 90
 
 
 # So many rows are written at once: others who write wait for no longer than that takes.
-_ROWS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 2_000
 _NEVER_YET = datetime.min.replace(tzinfo=UTC)
 
 
@@ -24,16 +25,17 @@ class UsageCounter:
         self._today: dict[bytes, Count] = {}
         self._minute = self._minute_end = _NEVER_YET
 
-    def count(self, credential_id: bytes, now: datetime, *, allowed: bool) -> None:
+    def count(self, facts: CredentialFacts, now: datetime, *, allowed: bool) -> None:
         """One check of a credential. It was used if it was let in; when, is known to the minute."""
         if not self._minute <= now < self._minute_end:
             self._turn_to(now)
-        count = self._today.get(credential_id)
+        count = self._today.get(facts.id)
         if count is None:
-            count = self._today[credential_id] = Count()
+            count = self._today[facts.id] = Count()
         if allowed:
             count.allowed += 1
-            count.last_used_at = self._minute
+            if facts.used_at is not self._minute:
+                facts.used_at = count.last_used_at = self._minute
         else:
             count.denied += 1
 
@@ -53,7 +55,9 @@ class UsageCounter:
             raise
 
     def _turn_to(self, now: datetime) -> None:
-        self._minute = now.replace(second=0, microsecond=0)
+        minute = now.replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute = minute
         self._minute_end = self._minute + timedelta(minutes=1)
         self._today = self._days.setdefault(now.date().isoformat(), {})
 
