@@ -9,7 +9,7 @@ from auth.crypto.secret import Secret
 from auth.opaque_token import TokenPurpose, generate_token, hash_token
 from auth.passwords import hash_password
 from auth.permissions import Permission
-from auth.policy import Scope, authorize
+from auth.policy import Scope, authorize, require_person
 from models.access_token import AccessToken
 from models.account import Account
 from models.database import locked, transaction
@@ -42,9 +42,11 @@ async def create_user(
     """A new user who can't sign in until the invitation is accepted.
 
     Administrators add to their own account, operators to the one they name, or, naming none, operators like
-    themselves. Raises Refused (REQUIRED, INVALID, NOT_FOUND, TAKEN).
+    themselves. Only a signed-in person does: the invitation is a way in, for whoever has it, and outlives a token.
+    Raises Denied, and Refused (REQUIRED, INVALID, NOT_FOUND, TAKEN).
     """
     scope = authorize(caller.principal, Permission.MANAGE_USERS)
+    require_person(caller.principal)
     email = normal_email(email)
     refuse_if_any(check_email(email), check_text(display_name, "display_name"))
     account = await _account_for(scope, account_id, role)
@@ -92,8 +94,10 @@ async def create_operator(caller: Caller, *, email: str, display_name: str, pass
 
 
 async def set_user_role(caller: Caller, *, user_id: str, role: Role) -> User:
-    """What a user is from now on. Raises Refused (NOT_FOUND, INVALID, CONFLICT: one's own role, the same role, the
-    last administrator)."""
+    """What a user is from now on; only a signed-in person says. Raises Denied, and Refused (NOT_FOUND, INVALID,
+    CONFLICT: one's own role, the same role, the last administrator)."""
+    authorize(caller.principal, Permission.MANAGE_USERS)
+    require_person(caller.principal)
 
     def change(user: User) -> None:
         if Role.OPERATOR in (role, user.role) or role is Role.GATEWAY:

@@ -74,6 +74,9 @@ FOR_PEOPLE = [
     'mutation { createPersonalAccessToken(input: {name: "more", permissions: [READ_AUDIT_LOG], '
     'expiresAt: "2026-02-01T00:00:00Z"}) { token } }',
     'mutation { createGatewayToken(input: {name: "more", expiresAt: "2026-02-01T00:00:00Z"}) { token } }',
+    'mutation { createUser(input: {email: "more@alder.example", displayName: "More", role: AUDITOR}) '
+    "{ invitationToken } }",
+    'mutation { setUserRole(input: {userId: "user_0", role: ADMINISTRATOR}) { userErrors { code } } }',
     'mutation { revokePersonalAccessToken(input: {tokenId: "tok_0"}) { userErrors { code } } }',
     'mutation { changePassword(input: {currentPassword: "correct horse battery staple", '
     'newPassword: "a long enough one"}) { userErrors { code } } }',
