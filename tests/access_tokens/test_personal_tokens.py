@@ -76,6 +76,7 @@ FOR_PEOPLE = [
     'mutation { createGatewayToken(input: {name: "more", expiresAt: "2026-02-01T00:00:00Z"}) { token } }',
     'mutation { createUser(input: {email: "more@alder.example", displayName: "More", role: AUDITOR}) '
     "{ invitationToken } }",
+    'mutation { renewInvitation(input: {userId: "user_0"}) { invitationToken } }',
     'mutation { setUserRole(input: {userId: "user_0", role: ADMINISTRATOR}) { userErrors { code } } }',
     'mutation { revokePersonalAccessToken(input: {tokenId: "tok_0"}) { userErrors { code } } }',
     'mutation { changePassword(input: {currentPassword: "correct horse battery staple", '

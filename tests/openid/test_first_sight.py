@@ -135,3 +135,13 @@ def test_an_administrator_can_t_invite_the_address_of_somebody_the_provider_brou
     administrator = by_password(play, "administrator@alder.example")
     again = {"email": CAROL, "displayName": "Carol", "role": "MEMBER"}
     assert administrator.refusals("createUser", "user { id }", **again) == [("TAKEN", ["email"])]
+
+
+def test_somebody_the_provider_brought_is_given_no_password_by_an_invitation(
+    provider: Provider, believing: Believing
+) -> None:
+    play = believing(provider)
+    carol = play.server.client(provider.token("carol", **MEMBER_OF_ALDER)).data("{ viewer { user { id } } }")["user"]
+    administrator = by_password(play, "administrator@alder.example")
+    refusals = administrator.refusals("renewInvitation", "invitationToken", userId=carol["id"])
+    assert refusals == [("CONFLICT", ["userId"])]
