@@ -34,6 +34,16 @@ def test_one_request_that_is_denied_a_field_many_times_is_recorded_once(stage: S
     assert event["summary"].startswith("auditEvents was denied: ")
 
 
+def test_nor_is_a_lack_of_api_access_recorded_more_than_once_in_a_request(stage: Stage, tables: Tables) -> None:
+    before = tables.dump()
+    tries = (f'a{n}: revealApiKey(input: {{credentialId: "none"}}) {{ userErrors {{ code }} }}' for n in range(20))
+    answer = stage.clients["no-access"].execute(f"mutation {{ {' '.join(tries)} }}")
+    assert [each["userErrors"] for each in answer["data"].values()] == [[{"code": "API_ACCESS_REMOVED"}]] * 20
+    (_, (event,)) = changes(before, tables.dump())["audit_events"]
+
+    assert event["summary"].startswith("revealApiKey was denied: ")
+
+
 def test_who_may_not_introspect_a_token_is_refused_and_recorded(stage: Stage, tables: Tables) -> None:
     def introspect(column: str) -> int:
         client = stage.clients[column]
