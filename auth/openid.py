@@ -53,6 +53,7 @@ class OpenIdRules:
     role_claim: str
     api_access_claim: str
     create_users: bool
+    create_operators: bool
     verified_email_only: bool
 
 

@@ -12,7 +12,7 @@ from models.check_facts import CredentialFacts
 from models.database import transaction
 from models.ids import Kind
 from models.revoked_token import RevokedToken
-from resolvers.audit import EventType, record
+from resolvers.audit import EventType, lock_chain, record
 from resolvers.caller import Caller
 from resolvers.check_credential import Verdict, authenticate, find_known, is_usable, judge
 from resolvers.errors import ErrorCode, refuse
@@ -55,10 +55,12 @@ async def revoke_access_token(caller: Caller, *, api_key: str, api_secret: Secre
     claims = _claims(caller, token)
     if claims is None or claims.client_id != found.api_key:
         return
+    expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
     async with transaction():
+        # Of two at once one waits here for the other, and finds it revoked then.
+        await lock_chain(found.account_id)
         if await RevokedToken.exists(id=claims.token_id):
             return
-        expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
         await RevokedToken.create(id=claims.token_id, expires_at=expires_at)
         await record(
             caller,

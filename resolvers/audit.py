@@ -34,6 +34,7 @@ class EventType(StrEnum):
     ACCESS_DENIED = "access.denied"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105
     PASSWORD_SET = "password.set"  # noqa: S105
+    INVITATION_RENEWED = "invitation.renewed"
     INVITATION_ACCEPTED = "invitation.accepted"
     SESSION_STARTED = "session.started"
     SESSION_ENDED = "session.ended"

@@ -96,6 +96,8 @@ async def _place(rules: OpenIdRules, claims: Mapping[str, Any]) -> tuple[Account
     """The account and role of a new user: both, or no account and OPERATOR."""
     role, name = _role(rules, claims), claims.get(rules.account_claim)
     if role is Role.OPERATOR and name is None:
+        if not rules.create_operators:
+            raise OpenIdRefused("operators are not made by the provider's word here")
         return None, role
     if role in {None, Role.OPERATOR} or not isinstance(name, str) or any(check_text(name, rules.account_claim)):
         raise OpenIdRefused("the token's claims name no account and role here")

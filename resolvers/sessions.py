@@ -73,10 +73,12 @@ async def accept_invitation(caller: Caller, *, invitation_token: Secret, passwor
         raise _no_such_invitation()
     password_hash = await hash_password(password)
     async with transaction():
+        invitation = await Invitation.get(token_hash=token_hash)
+        # The user first, as everybody does who changes one: invited again or deactivated meanwhile, nobody comes in.
+        await locked(User.filter(id=invitation.user_id)).get()
+        user = await User.get(id=invitation.user_id).select_related("account")
         if not await _open_invitations(token_hash, caller.now).update(accepted_at=caller.now):
             raise _no_such_invitation()
-        invitation = await Invitation.get(token_hash=token_hash)
-        user = await User.get(id=invitation.user_id).select_related("account")
         # One left over from before a password was set here another way sets no second one.
         if not is_active(user) or user.password_hash is not None:
             raise _no_such_invitation()
@@ -118,8 +120,8 @@ async def set_password(caller: Caller, *, email: str, password: Secret) -> User:
         user.password_hash = password_hash
         await user.save(update_fields=["password_hash"])
         await end_sessions(user, caller.now)
-        # An invitation still open would let whoever has it set another password.
-        await Invitation.filter(user_id=user.id, accepted_at__isnull=True).update(accepted_at=caller.now)
+        # One still open would let whoever has it set another password.
+        await end_invitations(user, caller.now)
         summary = f"{user.email} was given a new password from the command line"
         await _record(caller, user, EventType.PASSWORD_SET, summary)
     return user
@@ -128,6 +130,11 @@ async def set_password(caller: Caller, *, email: str, password: Secret) -> User:
 async def end_sessions(user: User, now: datetime) -> None:
     """Ends all sessions of a user, inside a transaction."""
     await _end(Session.filter(user_id=user.id), now)
+
+
+async def end_invitations(user: User, now: datetime) -> None:
+    """Ends all invitations of a user that are open, inside a transaction."""
+    await Invitation.filter(user_id=user.id, accepted_at__isnull=True).update(accepted_at=now)
 
 
 async def _start_session(caller: Caller, user: User) -> SignedIn:

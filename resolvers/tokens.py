@@ -11,14 +11,14 @@ from tortoise.queryset import QuerySet
 from auth.crypto.secret import Secret
 from auth.opaque_token import TokenPurpose, generate_token, hash_token
 from auth.permissions import Permission
-from auth.policy import Denied, authorize, require_person
+from auth.policy import Denied, Unauthenticated, authorize, require_person
 from models.access_token import AccessToken, AccessTokenKind
 from models.account import Account
 from models.audit import DEPLOYMENT_CHAIN, AuditChain
 from models.database import locked, transaction
 from models.ids import Kind, new_id, row_id
 from models.instants import to_millisecond
-from models.user import User
+from models.user import User, UserStatus
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, not_found, refuse
@@ -53,7 +53,9 @@ async def create_personal_access_token(
         message = f"You can't give what you don't have: {', '.join(beyond)}."
         raise refuse(ErrorCode.NOT_ALLOWED_BY_POLICY, message, "permissions")
     async with transaction():
-        await locked(User.filter(id=user.id)).get()
+        # Deactivated meanwhile, whoever asks has nothing left to make a token with.
+        if (await locked(User.filter(id=user.id)).get()).status is not UserStatus.ACTIVE:
+            raise Unauthenticated
         return await _create(
             caller,
             AccessTokenKind.PERSONAL,

@@ -9,7 +9,7 @@ from auth.crypto.secret import Secret
 from auth.opaque_token import TokenPurpose, generate_token, hash_token
 from auth.passwords import hash_password
 from auth.permissions import Permission
-from auth.policy import Scope, authorize
+from auth.policy import Scope, authorize, require_person
 from models.access_token import AccessToken
 from models.account import Account
 from models.database import locked, transaction
@@ -20,7 +20,7 @@ from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import load, lock
-from resolvers.sessions import end_sessions
+from resolvers.sessions import end_invitations, end_sessions
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_email, check_password, check_text, normal_email, refuse_if_any
 from resolvers.webhook_events import announce_blocked
@@ -30,7 +30,7 @@ Change = Callable[[User], None]
 
 @dataclass(frozen=True)
 class Invited:
-    """A new user, and the token to set a first password with, handed over this once."""
+    """A user who has not been here yet, and the token to set a first password with, handed over this once."""
 
     user: User
     invitation_token: Secret
@@ -42,13 +42,14 @@ async def create_user(
     """A new user who can't sign in until the invitation is accepted.
 
     Administrators add to their own account, operators to the one they name, or, naming none, operators like
-    themselves. Raises Refused (REQUIRED, INVALID, NOT_FOUND, TAKEN).
+    themselves. Only a signed-in person does: the invitation is a way in, for whoever has it, and outlives a token.
+    Raises Denied, and Refused (REQUIRED, INVALID, NOT_FOUND, TAKEN).
     """
     scope = authorize(caller.principal, Permission.MANAGE_USERS)
+    require_person(caller.principal)
     email = normal_email(email)
     refuse_if_any(check_email(email), check_text(display_name, "display_name"))
     account = await _account_for(scope, account_id, role)
-    token = generate_token(TokenPurpose.INVITATION)
     with taken_if_violated("users_email", "email", "There is a user with this address."):
         async with transaction():
             user = await User.create(
@@ -60,14 +61,31 @@ async def create_user(
                 api_access=api_access,
                 created_at=caller.now,
             )
-            await Invitation.create(
-                id=new_id(caller.now),
-                user=user,
-                token_hash=hash_token(token),
-                created_at=caller.now,
-                expires_at=caller.now + caller.deployment.invitation_lifetime,
-            )
+            token = await _invite(caller, user)
             await _record_created(caller, user)
+    return Invited(user, token)
+
+
+async def renew_invitation(caller: Caller, *, user_id: str) -> Invited:
+    """Another invitation in the place of one that was lost or has expired; that one is good no longer. Raises Denied,
+    and Refused (NOT_FOUND, CONFLICT: who is deactivated, or signs in already)."""
+    scope = authorize(caller.principal, Permission.MANAGE_USERS)
+    require_person(caller.principal)
+    async with transaction():
+        user = await lock(User, scope, user_id, "user_id")
+        if user.status is not UserStatus.ACTIVE:
+            raise refuse(ErrorCode.CONFLICT, "This user is deactivated.", "user_id")
+        if user.password_hash is not None or user.oidc_subject is not None:
+            raise refuse(ErrorCode.CONFLICT, "This user can sign in already.", "user_id")
+        await end_invitations(user, caller.now)
+        token = await _invite(caller, user)
+        await record(
+            caller,
+            EventType.INVITATION_RENEWED,
+            f"User {user.email} was invited again",
+            account_id=user.account_id,
+            subject=(Kind.USER, user.id),
+        )
     return Invited(user, token)
 
 
@@ -92,8 +110,10 @@ async def create_operator(caller: Caller, *, email: str, display_name: str, pass
 
 
 async def set_user_role(caller: Caller, *, user_id: str, role: Role) -> User:
-    """What a user is from now on. Raises Refused (NOT_FOUND, INVALID, CONFLICT: one's own role, the same role, the
-    last administrator)."""
+    """What a user is from now on; only a signed-in person says. Raises Denied, and Refused (NOT_FOUND, INVALID,
+    CONFLICT: one's own role, the same role, the last administrator)."""
+    authorize(caller.principal, Permission.MANAGE_USERS)
+    require_person(caller.principal)
 
     def change(user: User) -> None:
         if Role.OPERATOR in (role, user.role) or role is Role.GATEWAY:
@@ -135,6 +155,18 @@ async def reactivate_user(caller: Caller, *, user_id: str) -> User:
         user.status = UserStatus.ACTIVE
 
     return await _change(caller, user_id, EventType.USER_REACTIVATED, "reactivated", change)
+
+
+async def _invite(caller: Caller, user: User) -> Secret:
+    token = generate_token(TokenPurpose.INVITATION)
+    await Invitation.create(
+        id=new_id(caller.now),
+        user=user,
+        token_hash=hash_token(token),
+        created_at=caller.now,
+        expires_at=caller.now + caller.deployment.invitation_lifetime,
+    )
+    return token
 
 
 async def _set_api_access(caller: Caller, user_id: str, event_type: EventType, *, granted: bool) -> User:

@@ -22,6 +22,8 @@ class Reply:
 class Context:
     caller: Caller
     reply: Reply = field(init=False)
+    # The fields whose denial is recorded already: once for each request, however often one is asked for.
+    denied: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reply", Reply(self.caller.now))

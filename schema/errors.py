@@ -77,7 +77,9 @@ def answering_with_user_errors(resolver: Resolver) -> Resolver:
         except Refused as refused:
             return payload(user_errors=[UserError.of(refusal) for refusal in refused.refusals])
         except ApiAccessRemoved as removed:
-            await record_denial(info.context.caller, removed, info.field_name)
+            if info.field_name not in info.context.denied:
+                info.context.denied.add(info.field_name)
+                await record_denial(info.context.caller, removed, info.field_name)
             return payload(user_errors=[UserError.of(Refusal(ErrorCode.API_ACCESS_REMOVED, str(removed)))])
 
         return answered

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from auth.openid import OpenIdUnavailable
 from auth.policy import Forbidden
+from models.database import is_unavailable
 from resolvers.denials import record_denial
 from schema.api import Api
 from schema.context import Context
@@ -61,16 +62,13 @@ class GraphQLEndpoint:
             return _answer(body, error.status, media_type, error.headers)
         try:
             context = Context(await identify(request))
+            body = await self._execute(operation, context)
         except OpenIdUnavailable as unavailable:
             log.error("openid_unavailable", reason=str(unavailable))
             return _answer({"errors": [_error("Who you are can't be checked now.", "UNAVAILABLE")]}, 503, media_type)
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
-            return _answer({"errors": [_fault(error)]}, 500, media_type)
-        body = await self._execute(operation, context)
-        # A client that knows the newer media type reads the status; older ones expect 200 for whatever GraphQL says.
-        failed_before_execution = "data" not in body
-        status = 400 if failed_before_execution and media_type == _GRAPHQL_JSON else 200
-        response = _answer(body, status, media_type)
+            return _answer({"errors": [_fault(error)]}, 503 if is_unavailable(error) else 500, media_type)
+        response = _answer(body, _status(body, media_type), media_type)
         write_session_cookie(request, context.reply, response.headers)
         return response
 
@@ -124,6 +122,15 @@ def _check_operation(operation: Any) -> None:
             raise BadRequest(400, f"{name} must be {'an object' if kind is dict else 'a string'}, or left out.")
 
 
+def _status(body: dict[str, Any], media_type: str) -> int:
+    """A client that knows the newer media type reads the status; older ones expect 200 for whatever GraphQL says, but
+    for what any of them would try again."""
+    codes = {error["extensions"]["code"] for error in body.get("errors", ())}
+    if "UNAVAILABLE" in codes and body.get("data") is None:
+        return 503
+    return 400 if "data" not in body and media_type == _GRAPHQL_JSON else 200
+
+
 def _denials(errors: Iterable[GraphQLError]) -> dict[str, Forbidden]:
     """What was denied, by the field's own name and not the alias that the client gave it; each field once, however
     often one operation asked for it."""
@@ -158,7 +165,10 @@ def _request_code(error: GraphQLError) -> str:
 
 
 def _fault(error: BaseException) -> dict[str, Any]:
-    return _error(f"Something went wrong here. The log has it under {log_fault(error)}.", "INTERNAL_SERVER_ERROR")
+    error_id = log_fault(error)
+    if is_unavailable(error):
+        return _error("The database can't be asked now. Try again in a moment.", "UNAVAILABLE")
+    return _error(f"Something went wrong here. The log has it under {error_id}.", "INTERNAL_SERVER_ERROR")
 
 
 def _error(message: str, code: str) -> dict[str, Any]:

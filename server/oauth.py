@@ -15,20 +15,26 @@ from starlette.routing import BaseRoute, Route
 
 from auth.crypto.access_token import AccessToken, public_jwks
 from auth.crypto.secret import Secret
-from auth.policy import Denied
+from auth.openid import OpenIdUnavailable
+from auth.policy import Denied, Forbidden
 from resolvers.access_tokens import introspect, revoke_access_token
-from resolvers.caller import Deployment
+from resolvers.caller import Caller, Deployment
 from resolvers.check_credential import login
+from resolvers.denials import record_denial
 from resolvers.errors import ErrorCode, Refused
 from resolvers.throttling import Throttled
 from server.credentials_in_headers import KeyAndSecret, basic, bearer
 from server.identification import identify
+from server.logs import log
 
 _FORM = "application/x-www-form-urlencoded"
 _MAXIMUM_BODY = 16 * 1024
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # The credential itself is no good (401), or it is and something else keeps it out (403).
 _NO_CREDENTIAL = {ErrorCode.INVALID_CREDENTIALS, ErrorCode.CREDENTIAL_NOT_ACTIVE}
+
+# While the OpenID provider does not answer, it is asked every few seconds.
+_LATER = {"Retry-After": "5"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -69,7 +75,9 @@ async def atlas_login(request: Request) -> Response:
     except (ValueError, KeyError, TypeError):
         return _problem(400, "BAD_REQUEST", 'The body must be {"api_key": "…", "api_secret": "…"}.')
     try:
-        issued = await login(await identify(request), api_key=key, api_secret=Secret(secret))
+        issued = await login(await _identified(request), api_key=key, api_secret=Secret(secret))
+    except OAuthError as error:
+        return _problem(error.response.status_code, "UNAVAILABLE", str(error), _LATER)
     except Refused as refused:
         (refusal,) = refused.refusals
         status = 401 if refusal.code in _NO_CREDENTIAL else 403
@@ -89,7 +97,7 @@ async def issue(request: Request) -> Response:
         )
     client = _client(request, form)
     issued = await _authenticated(
-        request, login(await identify(request), api_key=client.api_key, api_secret=client.api_secret)
+        request, login(await _identified(request), api_key=client.api_key, api_secret=client.api_secret)
     )
     if not _scope_is_ours(form, issued):
         raise OAuthError("invalid_scope", "This credential is not for that scope.")
@@ -108,9 +116,12 @@ async def inspect(request: Request) -> Response:
     """RFC 7662: for gateways, by their token."""
     form = await _form(request)
     token = _required(form, "token")
+    caller = await _identified(request)
     try:
-        found = await introspect(await identify(request), Secret(token))
-    except Denied:
+        found = await introspect(caller, Secret(token))
+    except Denied as denied:
+        if isinstance(denied, Forbidden):
+            await record_denial(caller, denied, "introspection")
         # RFC 6750, 3: a code only for who has shown a token.
         error = ', error="invalid_token"' if bearer(request.headers) else ""
         headers = {"WWW-Authenticate": f'Bearer realm="Sealkey"{error}'}
@@ -139,7 +150,7 @@ async def revoke(request: Request) -> Response:
     """RFC 7009: a client ends a token of its own. What is no token of its own is let be, and answered alike."""
     form = await _form(request)
     client, token = _client(request, form), _required(form, "token")
-    caller = await identify(request)
+    caller = await _identified(request)
     ended = revoke_access_token(caller, api_key=client.api_key, api_secret=client.api_secret, token=Secret(token))
     await _authenticated(request, ended)
     return Response(b"", headers=_NO_STORE)
@@ -183,6 +194,15 @@ def _oauth(endpoint: Endpoint) -> Endpoint:
             return error.response
 
     return answer
+
+
+async def _identified(request: Request) -> Caller:
+    """As `identify`; while the OpenID provider does not answer, an OAuthError with 503."""
+    try:
+        return await identify(request)
+    except OpenIdUnavailable as unavailable:
+        log.error("openid_unavailable", reason=str(unavailable))
+        raise OAuthError("temporarily_unavailable", "Who you are can't be checked now.", 503, _LATER) from None
 
 
 async def _authenticated(request: Request, work: Awaitable[Any]) -> Any:

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     """Whether users unknown here are made on first sight, where the claims name an account and a role."""
     oidc_verified_email_only: bool = True
     """Whether that takes email_verified; false for a provider without it where nobody chooses an address."""
+    oidc_create_operators: bool = False
+    """Whether users made on first sight may be operators, who manage every account."""
     invitation_days: Annotated[int, Field(ge=1, le=90)] = 7
 
     @property
@@ -116,6 +118,7 @@ class Settings(BaseSettings):
             role_claim=self.oidc_role_claim,
             api_access_claim=self.oidc_api_access_claim,
             create_users=self.oidc_create_users,
+            create_operators=self.oidc_create_operators,
             verified_email_only=self.oidc_verified_email_only,
         )
 
@@ -170,9 +173,9 @@ def _check_openid(settings: Settings) -> None:
         return
     if not settings.oidc_audience:
         raise SettingsUnusable("SEALKEY_OIDC_ISSUER is set: SEALKEY_OIDC_AUDIENCE must be too.")
-    if settings.oidc_issuer == settings.issuer:
+    if settings.oidc_issuer == settings.public_address:
         # An API credential's access token must never manage credentials.
-        raise SettingsUnusable("SEALKEY_OIDC_ISSUER and SEALKEY_ISSUER must differ.")
+        raise SettingsUnusable("SEALKEY_OIDC_ISSUER must not be this server, as SEALKEY_ISSUER or its address has it.")
     if not settings.oidc_issuer.startswith("https:") and urlsplit(settings.oidc_issuer).hostname not in LOOPBACK:
         # Whoever sat on the way could hand over keys of their own, and sign in as anybody.
         raise SettingsUnusable("SEALKEY_OIDC_ISSUER must begin with https://, but for a provider on this machine.")

@@ -11,22 +11,24 @@ from schema.errors import Payload, answering_with_user_errors
 from schema.objects import Viewer
 from schema.viewer import viewer_of
 
+_COOKIE = (
+    "For browsers: the session token comes as an HttpOnly cookie, which counts only beside the header X-Sealkey-CSRF, "
+    "and not in the answer."
+)
+
 
 @strawberry.input(description="Who signs in.")
 class SignInInput:
     email: str = strawberry.field(description="In any case.")
     password: str = strawberry.field(description="Kept nowhere.")
-    cookie: bool = strawberry.field(
-        default=False,
-        description="For browsers: the session token comes as an HttpOnly cookie, which counts only beside the header "
-        "X-Sealkey-CSRF, and not in the answer.",
-    )
+    cookie: bool = strawberry.field(default=False, description=_COOKIE)
 
 
 @strawberry.input(description="An invitation's token, and the password to set.")
 class AcceptInvitationInput:
     invitation_token: str = strawberry.field(description="As createUser answered it; good once.")
     password: str = strawberry.field(description="12 to 1024 characters.")
+    cookie: bool = strawberry.field(default=False, description=_COOKIE)
 
 
 @strawberry.input(description="One's password, and the one to have instead.")
@@ -49,10 +51,13 @@ class SignOutPayload(Payload):
     pass
 
 
-def _signed_in(result: sessions.SignedIn) -> SignInPayload:
-    return SignInPayload(
-        session_token=result.token.reveal(), expires_at=result.expires_at, viewer=viewer_of(result.principal)
-    )
+def _signed_in(info: Info, result: sessions.SignedIn, *, cookie: bool) -> SignInPayload:
+    payload = SignInPayload(expires_at=result.expires_at, viewer=viewer_of(result.principal))
+    if cookie:
+        info.context.reply.started = result
+    else:
+        payload.session_token = result.token.reveal()
+    return payload
 
 
 @strawberry.type
@@ -62,10 +67,7 @@ class SessionMutations:
     async def sign_in(self, info: Info, input: SignInInput) -> SignInPayload:
         password = Secret(input.password)
         signed_in = await sessions.sign_in(info.context.caller, email=input.email, password=password)
-        if not input.cookie:
-            return _signed_in(signed_in)
-        info.context.reply.started = signed_in
-        return SignInPayload(expires_at=signed_in.expires_at, viewer=viewer_of(signed_in.principal))
+        return _signed_in(info, signed_in, cookie=input.cookie)
 
     @strawberry.mutation(description="Ends the session that asks.")
     @answering_with_user_errors
@@ -93,5 +95,5 @@ class SessionMutations:
     @answering_with_user_errors
     async def accept_invitation(self, info: Info, input: AcceptInvitationInput) -> SignInPayload:
         token, password = Secret(input.invitation_token), Secret(input.password)
-        caller = info.context.caller
-        return _signed_in(await sessions.accept_invitation(caller, invitation_token=token, password=password))
+        signed_in = await sessions.accept_invitation(info.context.caller, invitation_token=token, password=password)
+        return _signed_in(info, signed_in, cookie=input.cookie)

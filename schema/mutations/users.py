@@ -39,12 +39,18 @@ class UserPayload(Payload):
     user: User | None = strawberry.field(default=None, description="Null where it was refused.")
 
 
-@strawberry.type(description="The new user.")
+@strawberry.type(description="A user who has not been here yet.")
 class CreateUserPayload(Payload):
     user: User | None = strawberry.field(default=None, description="Null where it was refused.")
     invitation_token: str | None = strawberry.field(
         default=None, description="With which the new user sets a first password; shown this once."
     )
+
+    @staticmethod
+    def of(invited: users.Invited) -> "CreateUserPayload":
+        return CreateUserPayload(
+            user=User.with_account(invited.user), invitation_token=invited.invitation_token.reveal()
+        )
 
 
 def _answer(row: user_model.User) -> UserPayload:
@@ -56,10 +62,12 @@ class UserMutations:
     @strawberry.mutation(description="A new user, who accepts the invitation to sign in for the first time.")
     @answering_with_user_errors
     async def create_user(self, info: Info, input: CreateUserInput) -> CreateUserPayload:
-        invited = await users.create_user(info.context.caller, **arguments(input))
-        return CreateUserPayload(
-            user=User.with_account(invited.user), invitation_token=invited.invitation_token.reveal()
-        )
+        return CreateUserPayload.of(await users.create_user(info.context.caller, **arguments(input)))
+
+    @strawberry.mutation(description="Another invitation for who has not accepted theirs, which is good no longer.")
+    @answering_with_user_errors
+    async def renew_invitation(self, info: Info, input: UserInput) -> CreateUserPayload:
+        return CreateUserPayload.of(await users.renew_invitation(info.context.caller, **arguments(input)))
 
     @strawberry.mutation(description="What somebody else is from now on; the last active administrator stays one.")
     @answering_with_user_errors

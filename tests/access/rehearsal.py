@@ -137,6 +137,7 @@ _PREPARE: dict[str, Prepare] = {
     "createWebhookEndpoint": _in_this_account,
     "removeWebhookEndpoint": _endpoint,
     "createUser": _in_this_account,
+    "renewInvitation": _user(),
     "setUserRole": _user(role="AUDITOR"),
     "grantApiAccess": _user(),
     "removeApiAccess": _user(api_access=True),

@@ -6,6 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from auth.permissions import Permission
+from auth.policy import Unauthenticated
+from auth.principal import Principal
+from models.user import User
+from resolvers.caller import Caller, Deployment
+from resolvers.tokens import create_personal_access_token
 from tests.access_tokens.asking import bearer, events, later, listed, personal, revoke, works
 from tests.support.rows import rows
 from tests.support.server import Client
@@ -74,6 +82,10 @@ FOR_PEOPLE = [
     'mutation { createPersonalAccessToken(input: {name: "more", permissions: [READ_AUDIT_LOG], '
     'expiresAt: "2026-02-01T00:00:00Z"}) { token } }',
     'mutation { createGatewayToken(input: {name: "more", expiresAt: "2026-02-01T00:00:00Z"}) { token } }',
+    'mutation { createUser(input: {email: "more@alder.example", displayName: "More", role: AUDITOR}) '
+    "{ invitationToken } }",
+    'mutation { renewInvitation(input: {userId: "user_0"}) { invitationToken } }',
+    'mutation { setUserRole(input: {userId: "user_0", role: ADMINISTRATOR}) { userErrors { code } } }',
     'mutation { revokePersonalAccessToken(input: {tokenId: "tok_0"}) { userErrors { code } } }',
     'mutation { changePassword(input: {currentPassword: "correct horse battery staple", '
     'newPassword: "a long enough one"}) { userErrors { code } } }',
@@ -138,6 +150,25 @@ class TestTheLifeOfAToken:
         revoke(play.member, made)
         works(bearer(play, made))
         assert listed(play.member)[0]["lastUsedAt"] is None
+
+
+def test_who_is_deactivated_at_the_same_moment_leaves_no_token_behind(play: Play) -> None:
+    async def identified(deployment: Deployment) -> Caller:
+        member = await User.get(email="member@alder.example").select_related("account")
+        return Caller(Principal.of_user(member), None, deployment.clock(), deployment)
+
+    caller = play.server.run(identified)
+    play.administrator.do("deactivateUser", "user { id }", userId=play.alder.users["member"])
+
+    async def create(_deployment: Deployment) -> None:
+        wanted = [Permission.READ_CREDENTIALS]
+        await create_personal_access_token(
+            caller, name="late", permissions=wanted, expires_at=caller.now + timedelta(days=1)
+        )
+
+    with pytest.raises(Unauthenticated):
+        play.server.run(create)
+    assert rows(play.server.database_url, "SELECT id FROM access_tokens") == []
 
 
 class TestTheListOfTokens:

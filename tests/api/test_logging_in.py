@@ -3,9 +3,11 @@
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import InvalidJWSSignature
@@ -305,3 +307,20 @@ def test_an_access_token_is_no_session_token(play: Play) -> None:
 def test_who_is_signed_in_logs_in_like_anybody_else(play: Play) -> None:
     keys = play.keys()
     assert play.auditor.do("login", ANSWER, **keys)["scope"] == "certificates"
+
+
+def test_a_token_that_is_revoked_many_times_at_once_is_revoked_once_and_everybody_is_told_so(play: Play) -> None:
+    keys = play.keys()
+    client = (keys["apiKey"], keys["apiSecret"])
+    for _ in range(5):
+        token = play.nobody.do("login", "accessToken", **keys)["accessToken"]
+        with ThreadPoolExecutor(8) as threads:
+            revoked = [
+                threads.submit(
+                    httpx.post, f"{play.server.url}/oauth/revoke", auth=client, data={"token": token}, verify=False
+                )
+                for _ in range(8)
+            ]
+        assert [each.result().status_code for each in revoked] == [200] * 8
+    recorded = play.operator.data('{ auditEvents(filter: {types: ["access_token.revoked"]}) { totalCount } }')
+    assert recorded == {"totalCount": 5}

@@ -281,3 +281,60 @@ def test_a_session_token_is_no_invitation_and_an_invitation_no_session_token(pla
     invitation = invite(play)["invitationToken"]
     assert play.server.client(invitation).error_code("{ viewer { role } }") == "UNAUTHENTICATED"
     assert accept_refusals(play, str(play.member.token)) == [("NOT_FOUND", ["invitationToken"])]
+
+
+# ---------------------------------------------------------------- another invitation
+
+
+def renew(play: Play, user_id: str) -> str:
+    token: str = play.administrator.do("renewInvitation", "user { id } invitationToken", userId=user_id)[
+        "invitationToken"
+    ]
+    return token
+
+
+def test_who_lost_an_invitation_or_let_it_expire_is_given_another_and_the_earlier_is_good_no_longer(
+    play: Play,
+) -> None:
+    invited = invite(play)
+    user = invited["user"]["id"]
+    lost = invited["invitationToken"]
+    with recorded(
+        play,
+        play.alder.id,
+        ("invitation.renewed", play.alder.users["administrator"], user, "User new@alder.example was invited again"),
+    ):
+        expired = renew(play, user)
+    assert accept_refusals(play, lost) == [("NOT_FOUND", ["invitationToken"])]
+
+    play.clock.advance(days=7)
+    play.stay_signed_in()
+    assert accept_refusals(play, expired) == [("NOT_FOUND", ["invitationToken"])]
+    assert accept(play, renew(play, user))["viewer"]["user"] == {"email": "new@alder.example"}
+    assert play.nobody.do("signIn", "sessionToken", email="new@alder.example", password=PASSWORD)["sessionToken"]
+
+
+def test_who_can_sign_in_already_or_is_deactivated_is_not_invited_again(play: Play) -> None:
+    invited = invite(play)["user"]["id"]
+    play.administrator.do("deactivateUser", "user { id }", userId=invited)
+    with play.rows.unchanged():
+        for user_id in (play.alder.users["member"], play.alder.users["administrator"], invited):
+            refused = play.administrator.refusals("renewInvitation", "user { id } invitationToken", userId=user_id)
+            assert refused == [("CONFLICT", ["userId"])]
+
+
+def test_an_invitation_that_is_accepted_and_renewed_at_once_leaves_one_way_in(play: Play) -> None:
+    for number in range(6):
+        invited = invite(play, email=f"new{number}@alder.example")
+        accepting = f"""mutation {{ acceptInvitation(input: {{
+            invitationToken: "{invited["invitationToken"]}", password: "{PASSWORD}"
+        }}) {{ userErrors {{ code }} }} }}"""
+        renewing = f"""mutation {{ renewInvitation(input: {{userId: "{invited["user"]["id"]}"}}) {{
+            invitationToken userErrors {{ code }}
+        }} }}"""
+        accepted, renewed = asyncio.run(at_once(play.administrator, [accepting, renewing]))
+        codes = [
+            [error["code"] for error in answer["data"][field]["userErrors"]]
+            for answer, field in ((accepted, "acceptInvitation"), (renewed, "renewInvitation"))
+        ]
+        assert codes in ([[], ["CONFLICT"]], [["NOT_FOUND"], []])

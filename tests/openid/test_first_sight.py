@@ -90,10 +90,17 @@ def test_a_name_that_is_too_long_is_cut(provider: Provider, believing: Believing
 
 
 def test_the_provider_s_own_staff_are_operators_of_no_account(provider: Provider, believing: Believing) -> None:
-    play = believing(provider)
+    play = believing(provider, oidc_create_operators=True)
     claims = changed({"email": "olga@provider.example", "sealkey_role": "OPERATOR", "sealkey_account": NOT_GIVEN})
     seen = viewer(play, provider.token("olga", **claims))
     assert (seen["role"], seen["account"]) == ("OPERATOR", None)
+
+
+def test_nobody_is_made_an_operator_where_that_is_not_configured(provider: Provider, believing: Believing) -> None:
+    play = believing(provider)
+    claims = changed({"email": "olga@provider.example", "sealkey_role": "OPERATOR", "sealkey_account": NOT_GIVEN})
+    assert is_refused(play, provider.token("olga", **claims))
+    assert "olga@provider.example" not in emails(by_password(play))
 
 
 def test_the_names_of_the_claims_are_the_deployment_s(provider: Provider, believing: Believing) -> None:
@@ -135,3 +142,13 @@ def test_an_administrator_can_t_invite_the_address_of_somebody_the_provider_brou
     administrator = by_password(play, "administrator@alder.example")
     again = {"email": CAROL, "displayName": "Carol", "role": "MEMBER"}
     assert administrator.refusals("createUser", "user { id }", **again) == [("TAKEN", ["email"])]
+
+
+def test_somebody_the_provider_brought_is_given_no_password_by_an_invitation(
+    provider: Provider, believing: Believing
+) -> None:
+    play = believing(provider)
+    carol = play.server.client(provider.token("carol", **MEMBER_OF_ALDER)).data("{ viewer { user { id } } }")["user"]
+    administrator = by_password(play, "administrator@alder.example")
+    refusals = administrator.refusals("renewInvitation", "invitationToken", userId=carol["id"])
+    assert refusals == [("CONFLICT", ["userId"])]

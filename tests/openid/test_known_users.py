@@ -93,7 +93,8 @@ def test_claims_of_what_can_t_be_are_refused_and_change_nothing(
     assert seen(play, provider) == ("MEMBER", True)
 
 
-def test_an_operator_does_not_become_somebody_of_an_account(play: Play, provider: Provider) -> None:
+def test_an_operator_does_not_become_somebody_of_an_account(provider: Provider, believing: Believing) -> None:
+    play = believing(provider, oidc_create_operators=True)
     operator: dict[str, Any] = {"email": "olga@provider.example", "email_verified": True, "sealkey_role": "OPERATOR"}
     viewer(play, provider.token("olga", **operator))
     assert is_refused(play, provider.token("olga", **{**operator, "sealkey_role": "MEMBER"}))

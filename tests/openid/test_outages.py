@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.openid.conftest import Believing
@@ -128,3 +130,24 @@ def test_a_discovery_document_that_names_another_issuer_is_not_believed(ours: Ou
     # It is found there, and says it is somebody else: the same address without the slash.
     play = believing(ours.provider, oidc_issuer=f"{ours.provider.url}/")
     assert is_unavailable(play, token)
+
+
+def test_logging_in_and_introspection_say_the_same_while_the_provider_is_away(ours: Ours, believing: Believing) -> None:
+    ours.start()
+    token = ours.token()
+    ours.stop()
+    play = believing(ours.provider)
+
+    def post(path: str, **body: Any) -> tuple[int, str | None, Any]:
+        response = httpx.post(
+            f"{play.server.url}{path}", headers={"Authorization": f"Bearer {token}"}, verify=False, **body
+        )
+        answer = response.json()
+        return response.status_code, response.headers.get("retry-after"), answer.get("error") or answer["code"]
+
+    keys = {"client_id": "a", "client_secret": "b"}
+    assert post("/v2/login", json={"api_key": "a", "api_secret": "b"}) == (503, "5", "UNAVAILABLE")
+    unavailable = (503, "5", "temporarily_unavailable")
+    assert post("/oauth/token", data={"grant_type": "client_credentials", **keys}) == unavailable
+    assert post("/oauth/introspect", data={"token": "a"}) == unavailable
+    assert post("/oauth/revoke", data={"token": "a", **keys}) == unavailable

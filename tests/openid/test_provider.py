@@ -25,6 +25,7 @@ RULES = OpenIdRules(
     role_claim="role",
     api_access_claim="api",
     create_users=True,
+    create_operators=False,
     verified_email_only=True,
 )
 CLAIMS = {"iss": ISSUER, "aud": "sealkey", "sub": "carol", "exp": int(NOW.timestamp()) + 3600}

@@ -29,6 +29,8 @@ def test_a_provider_elsewhere_is_asked_over_tls_and_one_on_this_machine_need_not
     [
         ({"oidc_audience": ""}, "SEALKEY_OIDC_AUDIENCE"),
         ({"issuer": GOOD["oidc_issuer"]}, "SEALKEY_ISSUER"),
+        ({"oidc_issuer": "http://127.0.0.1:8000"}, "SEALKEY_ISSUER"),
+        ({"oidc_issuer": "http://localhost:9000", "host": "localhost", "port": 9000}, "SEALKEY_ISSUER"),
         ({"oidc_issuer": "http://accounts.provider.example"}, "SEALKEY_OIDC_ISSUER"),
         ({"oidc_issuer": "http://127.0.0.1.attacker.example"}, "SEALKEY_OIDC_ISSUER"),
         ({"oidc_issuer": "ftp://127.0.0.1"}, "SEALKEY_OIDC_ISSUER"),
@@ -48,4 +50,4 @@ def test_without_an_issuer_nobody_is_believed_and_users_are_made_only_where_that
     assert load_settings().openid_rules is None
     rules = load_settings(**GOOD).openid_rules
     assert rules is not None
-    assert (rules.create_users, rules.verified_email_only) == (False, True)
+    assert (rules.create_users, rules.create_operators, rules.verified_email_only) == (False, False, True)

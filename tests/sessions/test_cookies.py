@@ -112,6 +112,22 @@ def test_the_token_is_in_the_cookie_and_not_in_the_answer(browser: Browser) -> N
     assert response.headers["Cache-Control"] == "no-store"
 
 
+def test_who_accepts_an_invitation_in_a_browser_is_signed_in_by_a_cookie_too(play: Play, browser: Browser) -> None:
+    new = {"email": "new@alder.example", "displayName": "New", "role": "AUDITOR"}
+    made = play.administrator.do("createUser", "invitationToken", **new)
+    accept = """mutation ($input: AcceptInvitationInput!) {
+        acceptInvitation(input: $input) { sessionToken expiresAt viewer { role } }
+    }"""
+    response = browser.send(accept, {"invitationToken": made["invitationToken"], "password": PASSWORD, "cookie": True})
+    assert attributes(response)[0] == "__Host-sealkey_session"
+    assert response.json()["data"]["acceptInvitation"] == {
+        "sessionToken": None,
+        "expiresAt": "2026-01-16T00:00:00Z",
+        "viewer": {"role": "AUDITOR"},
+    }
+    assert browser.sees(CSRF) == "new@alder.example"
+
+
 def test_without_being_asked_for_there_is_no_cookie(browser: Browser) -> None:
     response = browser.send(SIGN_IN, {"email": MEMBER, "password": PASSWORD})
     assert "set-cookie" not in response.headers

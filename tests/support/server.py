@@ -110,7 +110,9 @@ class Client:
 
 _INPUT_TYPES = {
     **dict.fromkeys(["suspendAccount", "reinstateAccount"], "AccountInput"),
-    **dict.fromkeys(["grantApiAccess", "removeApiAccess", "deactivateUser", "reactivateUser"], "UserInput"),
+    **dict.fromkeys(
+        ["renewInvitation", "grantApiAccess", "removeApiAccess", "deactivateUser", "reactivateUser"], "UserInput"
+    ),
     **dict.fromkeys(["rejectIdentity", "suspendIdentity", "reinstateIdentity"], "IdentityInput"),
     **dict.fromkeys(["suspendService", "resumeService", "cancelService"], "ServiceInput"),
     **dict.fromkeys(["linkIdentityToService", "unlinkIdentityFromService"], "LinkIdentityInput"),

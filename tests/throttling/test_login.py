@@ -95,6 +95,30 @@ def test_a_gateway_is_exempt_since_it_passes_on_what_others_try(proxied: Play, c
     assert log_in(gateway, credential["apiKey"], credential["apiSecret"]) == IN
 
 
+def test_the_gateway_of_an_account_is_exempt_for_that_account_s_credentials_alone(
+    proxied: Play, credential: dict[str, str]
+) -> None:
+    theirs = proxied.generate(
+        "theirs",
+        proxied.other_member,
+        serviceId=proxied.birch.services["certificates"],
+        identityId=proxied.birch.identities["active"],
+    )["delivery"]
+    made = proxied.administrator.do("createGatewayToken", "token", name="edge", expiresAt="2026-06-01T00:00:00Z")
+    gateway = proxied.server.client(made["token"]).sending(X_Forwarded_For=ELSEWHERE)
+
+    for api_key in (credential["apiKey"], theirs["apiKey"]):
+        login = f'login(input: {{apiKey: "{api_key}", apiSecret: "{WRONG}"}}) {{ userErrors {{ code }} }}'
+        for document in documents([login] * 160):
+            gateway.execute(document)
+    seen = '{ auditEvents(filter: {types: ["login.denied"]}) { totalCount } }'
+    assert proxied.administrator.data(seen) == {"totalCount": 160}
+    assert proxied.other_administrator.data(seen) == {"totalCount": 100}
+    assert log_in(gateway, theirs["apiKey"], theirs["apiSecret"]) == 1
+    assert log_in(gateway, "sealkey_key_0000000000000000", WRONG) == REFUSED
+    assert log_in(gateway, credential["apiKey"], credential["apiSecret"]) == IN
+
+
 def test_wrong_secrets_do_not_keep_people_from_signing_in(proxied: Play, credential: dict[str, str]) -> None:
     use_up(proxied, credential["apiKey"])
     assert sign_in(proxied.nobody.sending(X_Forwarded_For=ELSEWHERE)) == IN

@@ -1,0 +1,47 @@
+"""While the database can't be asked, nobody is answered as if it had been: 503, and try again."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.database import migrate
+from tests.postgres import Postgres, running_postgres
+from tests.support.server import FakeClock, RunningServer, running_server
+
+pytestmark = pytest.mark.engine("postgres")
+
+SIGN_IN = 'mutation { signIn(input: {email: "a@b.example", password: "guessed"}) { sessionToken } }'
+VERIFY = 'mutation { verifyCredential(input: {apiKey: "a", apiSecret: "b"}) { decision } }'
+UNAVAILABLE = [("The database can't be asked now. Try again in a moment.", "UNAVAILABLE")]
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def server(postgres: Postgres, tmp_path: Path) -> Iterator[RunningServer]:
+    url = postgres.create_database("away")
+    asyncio.run(migrate(url))
+    with running_server(url, tmp_path / "data", FakeClock()) as server:
+        yield server
+        # Who stops the server waits for its connections to be given back: they need somebody at the other end.
+        postgres.start()
+
+
+@pytest.mark.parametrize("token", [None, "sealkey_session_of_nobody", "sealkey_gateway_of_nobody"])
+def test_whoever_asks_is_told_to_try_again(server: RunningServer, postgres: Postgres, token: str | None) -> None:
+    client = server.client(token)
+    client.execute(SIGN_IN)
+    postgres.stop()
+
+    for document in (SIGN_IN, VERIFY) if token else (SIGN_IN,):
+        for accepted in ("application/json", "application/graphql-response+json"):
+            response = client.sending(Accept=accepted).post(document)
+            errors = [(error["message"], error["extensions"]["code"]) for error in response.json()["errors"]]
+            assert (response.status_code, errors) == (503, UNAVAILABLE)
+            assert not response.json().get("data")
