@@ -27,7 +27,8 @@ Ending = tuple[WebhookEventType, Notice, dict[str, Any]]
 async def announce_ends(caller: Caller) -> None:
     """Tells every endpoint that wants to know of credentials and services whose end is near, once for each number of
     days. What comes within several at once is told of once, for the nearest."""
-    account_ids = await WebhookEndpoint.filter(removed_at__isnull=True).distinct().values_list("account_id", flat=True)
+    living = WebhookEndpoint.filter(WebhookEndpoint.living())
+    account_ids = await living.distinct().values_list("account_id", flat=True)
     horizon = caller.now + timedelta(days=max(DAYS_BEFORE))
     told = {(row.subject_id, row.days, row.expires_at) async for row in ExpiryNotice.filter(expires_at__gt=caller.now)}
     most = len(told) + MOST_AT_ONCE

@@ -284,6 +284,8 @@ webhook_endpoints
     event_types: varchar(500)
     created_at: instant
     removed_at: instant or null
+    last_delivered_at: instant or null
+    disabled_at: instant or null
     key (id)
     index webhook_endpoints_account (account_id, id)
 """
