@@ -363,6 +363,8 @@ class World:
         if "months" in expiry and not 1 <= expiry["months"] <= 1200:
             return {"INVALID"}, None
         end = expiry["at"] if "at" in expiry else later(self.now, expiry["months"])
+        if end > later(self.now, 1200):
+            return {"INVALID"}, None
         bound = self.policy.maximum_months
         beyond = bound is not None and end > later(self.now, bound)
         return when(end <= self.now, "INVALID") | when(beyond, "NOT_ALLOWED_BY_POLICY"), end

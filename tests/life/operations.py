@@ -5,7 +5,7 @@ ones: of two operations at once now the one comes first and now the other, and t
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ _OTHERS = ("administrator", "operator", "auditor", "stranger")
 _NAMES = ("ci", "deploy", "backup", "canary", "release")
 _RETRY_KEYS = (None, None, "first-key-" * 3, "other-key-" * 3)
 _WAITS = [timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=400)]
+_FAR = datetime(9998, 1, 1, tzinfo=UTC)
 _PAST = [timedelta(0), timedelta(days=-1)]
 _NETWORKS = [[], ["127.0.0.0/8"], ["192.0.2.0/24"], ["192.0.2.0/24", "127.0.0.1/32"]]
 _WRONG_NETWORKS = [["127.0.0.1/8"], ["192.0.2.0/24", "here"]]
@@ -226,7 +227,7 @@ def _expiry(chance: Random, world: World) -> Given:
         case "months":
             return {"expiry": {"months": mostly(chance, [1, 2, 12, 13, 1200], [0, 1201])}}
         case "at":
-            return {"expiry": {"at": _instant(chance, world)}}
+            return {"expiry": {"at": mostly(chance, [_instant(chance, world)], [_FAR])}}
         case "never":
             return {"expiry": {"never": mostly(chance, [True], [False])}}
     return {}
