@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 )
 
 from auth import passwords
+from resolvers.webhook_events import WebhookEventType
 from tests.life import operations
 from tests.life.driver import Driver, expected
 from tests.life.model import World
@@ -92,6 +93,9 @@ class WholeLife(RuleBasedStateMachine):
         self.playing = type(self).start_playing()
         play = self.playing.__enter__()
         self.clock = play.clock
+        # To be told of everything, which takes locks of its own; nothing is sent.
+        told_of = {"url": "https://hooks.example/", "eventTypes": [each.name for each in WebhookEventType]}
+        play.administrator.do("createWebhookEndpoint", "endpoint { id }", **told_of)
         self.world = world_of(play)
         self.driver = Driver(play)
         self.names = (f"thing {number:04}" for number in count(1))
@@ -283,9 +287,14 @@ def quick_template(
 
 @pytest.fixture
 def start_playing(
-    databases: Databases, names: Iterator[str], quick_template: Template, tmp_path: Path
+    databases: Databases,
+    names: Iterator[str],
+    quick_template: Template,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[], AbstractContextManager[Play]]:
     """Starts a server of its own for each example. Sessions last, since the clock jumps."""
+    monkeypatch.setattr("server.housekeeping._SEND_EVERY", 3600)
 
     def start() -> AbstractContextManager[Play]:
         name = next(names)
