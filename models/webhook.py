@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from tortoise import fields
+from tortoise.expressions import Q
 from tortoise.models import Model
 
 from models.account import Account
@@ -24,9 +25,17 @@ class WebhookEndpoint(Model):
     event_types = fields.CharField(max_length=500)
     created_at = fields.DatetimeField()
     removed_at = fields.DatetimeField(null=True)
+    last_delivered_at = fields.DatetimeField(null=True)
+    # When it was found to be dead: nothing more is sent there.
+    disabled_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "webhook_endpoints"
+
+    @staticmethod
+    def living() -> Q:
+        """Those that are sent messages."""
+        return Q(removed_at__isnull=True, disabled_at__isnull=True)
 
 
 class WebhookDelivery(Model):

@@ -24,6 +24,7 @@ class EventType(StrEnum):
     USER_REACTIVATED = "user.reactivated"
     WEBHOOK_CREATED = "webhook.created"
     WEBHOOK_REMOVED = "webhook.removed"
+    WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_DELIVERED = "webhook.delivered"
     WEBHOOK_FAILED = "webhook.failed"
     POLICY_UPDATED = "policy.updated"

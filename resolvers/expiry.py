@@ -57,8 +57,12 @@ def add_months(instant: datetime, months: int) -> datetime:
 
 def _instant(at: datetime, now: datetime) -> datetime:
     instant = to_millisecond(at)
-    if not now < instant < NEVER:
+    if instant <= now:
         raise refuse(ErrorCode.INVALID, "This instant is past.", "expiry", "at")
+    # No later than months reach, or thousands of years would do for the never that a policy does not allow.
+    if instant > add_months(now, MAXIMUM_MONTHS):
+        message = f"An instant within the next {MAXIMUM_MONTHS} months, please."
+        raise refuse(ErrorCode.INVALID, message, "expiry", "at")
     return instant
 
 

@@ -1,9 +1,11 @@
 """Telling of ends before they come: 30, 7 and 1 days."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+from tortoise.queryset import QuerySet
 
 from models.credential import WITH_PARTIES, Credential
 from models.database import transaction
@@ -27,16 +29,19 @@ Ending = tuple[WebhookEventType, Notice, dict[str, Any]]
 async def announce_ends(caller: Caller) -> None:
     """Tells every endpoint that wants to know of credentials and services whose end is near, once for each number of
     days. What comes within several at once is told of once, for the nearest."""
-    account_ids = await WebhookEndpoint.filter(removed_at__isnull=True).distinct().values_list("account_id", flat=True)
+    living = WebhookEndpoint.filter(WebhookEndpoint.living())
+    account_ids = await living.distinct().values_list("account_id", flat=True)
     horizon = caller.now + timedelta(days=max(DAYS_BEFORE))
-    told = {(row.subject_id, row.days, row.expires_at) async for row in ExpiryNotice.filter(expires_at__gt=caller.now)}
+    remembered = ExpiryNotice.filter(expires_at__gt=caller.now)
+    told = {*await remembered.values_list("subject_id", "days", "expires_at")}
     most = len(told) + MOST_AT_ONCE
     for account_id in map(UUID, map(str, account_ids)):
-        for ending in (_credentials_ending, _services_ending):
-            async for event_type, notice, data in ending(caller, account_id, horizon):
-                if notice not in told and len(told) < most:
-                    told.add(notice)
-                    await _announce(caller, account_id, event_type, notice, data)
+        for find_ending in (_credentials_ending, _services_ending):
+            async for event_type, notice, data in find_ending(caller, account_id, horizon, told):
+                if len(told) >= most:
+                    return
+                told.add(notice)
+                await _announce(caller, account_id, event_type, notice, data)
 
 
 async def forget_notices(now: datetime) -> None:
@@ -44,28 +49,42 @@ async def forget_notices(now: datetime) -> None:
     await ExpiryNotice.filter(expires_at__lte=now).delete()
 
 
-async def _credentials_ending(caller: Caller, account_id: UUID, horizon: datetime) -> AsyncIterator[Ending]:
+async def _credentials_ending(
+    caller: Caller, account_id: UUID, horizon: datetime, told: Collection[Notice]
+) -> AsyncIterator[Ending]:
     event_type = WebhookEventType.CREDENTIAL_EXPIRING
     if not await subscribed(account_id, event_type):
         return
     ending = Credential.filter(
         account_id=account_id, revoked_at__isnull=True, expires_at__gt=caller.now, expires_at__lte=horizon
     )
-    async for credential in ending.select_related(*WITH_PARTIES):
-        notice = _notice(caller, global_id(Kind.CREDENTIAL, credential.id), credential.expires_at)
-        yield event_type, notice, describe(credential, caller)
+    async for id_, notice in _untold(caller, ending, Kind.CREDENTIAL, told):
+        if credential := await ending.select_related(*WITH_PARTIES).get_or_none(id=id_):
+            yield event_type, notice, describe(credential, caller)
 
 
-async def _services_ending(caller: Caller, account_id: UUID, horizon: datetime) -> AsyncIterator[Ending]:
+async def _services_ending(
+    caller: Caller, account_id: UUID, horizon: datetime, told: Collection[Notice]
+) -> AsyncIterator[Ending]:
     event_type = WebhookEventType.SERVICE_ENDING
     if not await subscribed(account_id, event_type):
         return
     ending = Service.filter(
         account_id=account_id, cancelled_at__isnull=True, expires_at__gt=caller.now, expires_at__lte=horizon
     )
-    async for service in ending:
-        notice = _notice(caller, global_id(Kind.SERVICE, service.id), service.expires_at)
-        yield event_type, notice, {"serviceId": notice[0], "name": service.name, "code": service.code}
+    async for id_, notice in _untold(caller, ending, Kind.SERVICE, told):
+        if service := await ending.get_or_none(id=id_):
+            yield event_type, notice, {"serviceId": notice[0], "name": service.name, "code": service.code}
+
+
+async def _untold(
+    caller: Caller, ending: QuerySet[Any], kind: Kind, told: Collection[Notice]
+) -> AsyncIterator[tuple[UUID, Notice]]:
+    """What is to be told of: of the rest, which can be thousands and comes by each minute, no row is loaded."""
+    for id_, expires_at in await ending.values_list("id", "expires_at"):
+        notice = _notice(caller, global_id(kind, id_), expires_at)
+        if notice not in told:
+            yield id_, notice
 
 
 def _notice(caller: Caller, subject_id: str, expires_at: datetime) -> Notice:

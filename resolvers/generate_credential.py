@@ -107,5 +107,5 @@ async def _check_limit(caller: Caller, account: Account, owner: User) -> None:
     if await Credential.filter(active, owner_id=owner.id).count() >= limit:
         raise refuse(
             ErrorCode.LIMIT_REACHED,
-            f"You hold {limit} active credentials, as many as the account's policy allows. Revoke one first.",
+            f"The account's policy allows {limit} active credentials for each user. Revoke one first.",
         )

@@ -197,10 +197,11 @@ async def _change(caller: Caller, user_id: str, event_type: EventType, done: str
                 ErrorCode.CONFLICT, f"This is the last active {before.role}: make another one first.", "user_id"
             )
         await user.save(update_fields=["role", "status", "api_access"])
-        if user.account_id is not None:
-            await announce_blocked(caller, user.account_id, owner=before)
         if user.status is UserStatus.DEACTIVATED:
             await _end_everything(user, caller.now)
+        # From here on the account's chain may be held, and who signs out holds a session while waiting for that.
+        if user.account_id is not None:
+            await announce_blocked(caller, user.account_id, owner=before)
         await record(
             caller,
             event_type,

@@ -2,6 +2,8 @@
 
 A message is taken before it is sent, and for a while nobody else takes it; should this process end meanwhile, another
 one sends it again. So an endpoint gets each message at least once, under one id by which it can tell.
+
+An endpoint that says it is gone (410), or that took nothing in all the time in which a message was tried, is disabled.
 """
 
 import asyncio
@@ -9,8 +11,9 @@ import hmac
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache
 from random import sample
 from uuid import UUID
@@ -18,8 +21,9 @@ from uuid import UUID
 import httpx
 
 from auth.crypto.secret import Secret
-from models.database import transaction
+from models.database import locked, transaction
 from models.ids import Kind
+from models.instants import write_instant
 from models.webhook import WebhookDelivery, WebhookEndpoint
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller, Deployment
@@ -34,6 +38,17 @@ _TRY_SECONDS = 10
 _LEASE = timedelta(seconds=60)
 _ENDPOINTS_AT_ONCE = 30
 _MESSAGES_AT_ONCE = 10  # of one endpoint
+_GONE = 410
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of a try, in words; and how long the endpoint wants to be left alone."""
+
+    told: str
+    delivered: bool = False
+    gone: bool = False
+    wait: timedelta = timedelta(0)
 
 
 class WebhookSender:
@@ -88,8 +103,8 @@ class WebhookSender:
     async def _send_some(self, endpoint_id: UUID) -> list[BaseException | None]:
         caller = Caller(None, None, self._deployment.clock(), self._deployment)
         waiting = WebhookDelivery.filter(endpoint_id=endpoint_id)
-        if not await WebhookEndpoint.exists(id=endpoint_id, removed_at__isnull=True):
-            # Written in the very moment of the removal.
+        if not await WebhookEndpoint.exists(WebhookEndpoint.living(), id=endpoint_id):
+            # Written in the very moment in which it was removed or disabled.
             await waiting.delete()
             return []
         due = waiting.filter(next_attempt_at__lte=caller.now).order_by("next_attempt_at", "id")
@@ -99,16 +114,15 @@ class WebhookSender:
 
     async def _try(self, caller: Caller, delivery: WebhookDelivery) -> None:
         try:
-            status = await self._send_in_time(caller, delivery)
-            outcome, delivered = f"answered {status}", 200 <= status < 300
+            outcome = await self._send_in_time(caller, delivery)
         except TargetRefused as refused:
-            outcome, delivered = f"not sent, {refused}", False
+            outcome = _Outcome(f"not sent, {refused}")
         except Exception as error:  # noqa: BLE001  (whatever it is, no message is tried for ever)
-            outcome, delivered = type(error).__name__, False
+            outcome = _Outcome(type(error).__name__)
         async with self._writing:
-            await _write_down(replace(caller, now=self._deployment.clock()), delivery, outcome, delivered)
+            await _write_down(replace(caller, now=self._deployment.clock()), delivery, outcome)
 
-    async def _send_in_time(self, caller: Caller, delivery: WebhookDelivery) -> int:
+    async def _send_in_time(self, caller: Caller, delivery: WebhookDelivery) -> _Outcome:
         async with asyncio.timeout(self._try_seconds) as limit:
             self._limits.add(limit)
             try:
@@ -124,28 +138,59 @@ async def _take(delivery: WebhookDelivery, caller: Caller) -> bool:
     return bool(await mine.update(attempts=delivery.attempts, next_attempt_at=caller.now + _LEASE))
 
 
-async def _write_down(caller: Caller, delivery: WebhookDelivery, outcome: str, delivered: bool) -> None:
-    given_up = not delivered and delivery.attempts > len(_PAUSES)
+async def _write_down(caller: Caller, delivery: WebhookDelivery, outcome: _Outcome) -> None:
+    given_up = not outcome.delivered and (outcome.gone or delivery.attempts > len(_PAUSES))
     async with transaction():
+        # Held first, as by who removes it, and by who writes down what came of another message.
+        endpoint = await locked(WebhookEndpoint.filter(id=delivery.endpoint_id)).get()
         message = WebhookDelivery.filter(id=delivery.id)
-        if delivered or given_up:
+        if outcome.delivered:
+            endpoint.last_delivered_at = caller.now
+            await endpoint.save(update_fields=["last_delivered_at"])
+        if outcome.delivered or given_up:
             await message.delete()
         else:
-            # Unless this process was held up for so long that another one has taken it over.
-            mine = message.filter(attempts=delivery.attempts)
-            await mine.update(next_attempt_at=caller.now + _PAUSES[delivery.attempts - 1])
-        host, given_up_too = host_of(delivery.endpoint.url), ", given up" if given_up else ""
-        await record(
-            caller,
-            EventType.WEBHOOK_DELIVERED if delivered else EventType.WEBHOOK_FAILED,
-            f"{delivery.event_type} to {host}, attempt {delivery.attempts}: {outcome}{given_up_too}",
-            account_id=delivery.endpoint.account_id,
-            subject=(Kind.WEBHOOK_ENDPOINT, delivery.endpoint_id),
+            await _put_off(caller, delivery, outcome.wait)
+        host, given_up_too = host_of(endpoint.url), ", given up" if given_up else ""
+        told = f"{delivery.event_type} to {host}, attempt {delivery.attempts}: {outcome.told}{given_up_too}"
+        await _record(
+            caller, EventType.WEBHOOK_DELIVERED if outcome.delivered else EventType.WEBHOOK_FAILED, endpoint, told
         )
+        if given_up and endpoint.disabled_at is None and endpoint.removed_at is None:
+            await _disable_if_dead(caller, endpoint, delivery, outcome)
 
 
-async def _send(caller: Caller, delivery: WebhookDelivery) -> int:
-    """The status that the endpoint answers with. Raises TargetRefused, and what httpx raises."""
+async def _put_off(caller: Caller, delivery: WebhookDelivery, wait: timedelta) -> None:
+    """Until the next pause is over; of all that waits for the endpoint nothing is sent before it wants to be asked."""
+    # Unless this process was held up for so long that another one has taken the message over.
+    mine = WebhookDelivery.filter(id=delivery.id, attempts=delivery.attempts)
+    await mine.update(next_attempt_at=caller.now + max(wait, _PAUSES[delivery.attempts - 1]))
+    if wait:
+        sooner = WebhookDelivery.filter(endpoint_id=delivery.endpoint_id, next_attempt_at__lt=caller.now + wait)
+        await sooner.update(next_attempt_at=caller.now + wait)
+
+
+async def _disable_if_dead(
+    caller: Caller, endpoint: WebhookEndpoint, delivery: WebhookDelivery, outcome: _Outcome
+) -> None:
+    """One that answered 410, or took nothing since a message was written that is given up now."""
+    if not outcome.gone and endpoint.last_delivered_at and endpoint.last_delivered_at >= delivery.created_at:
+        return
+    endpoint.disabled_at = caller.now
+    await endpoint.save(update_fields=["disabled_at"])
+    await WebhookDelivery.filter(endpoint_id=endpoint.id).delete()
+    why = "it is gone" if outcome.gone else f"it took nothing since {write_instant(delivery.created_at)}"
+    told = f"The webhook endpoint {host_of(endpoint.url)} was disabled: {why}"
+    await _record(caller, EventType.WEBHOOK_DISABLED, endpoint, told)
+
+
+async def _record(caller: Caller, event_type: EventType, endpoint: WebhookEndpoint, told: str) -> None:
+    subject = (Kind.WEBHOOK_ENDPOINT, endpoint.id)
+    await record(caller, event_type, told, account_id=endpoint.account_id, subject=subject)
+
+
+async def _send(caller: Caller, delivery: WebhookDelivery) -> _Outcome:
+    """What the endpoint answers. Raises TargetRefused, and what httpx raises."""
     networks = caller.deployment.webhook_allowed_networks
     target = await find_target(delivery.endpoint.url, networks, delivery.attempts - 1)
     body = delivery.body.encode()
@@ -163,10 +208,29 @@ async def _send(caller: Caller, delivery: WebhookDelivery) -> int:
         request = client.build_request(
             "POST", target.url, content=body, headers=headers, extensions={"sni_hostname": target.server_name}
         )
-        # What is answered is not read: only the status counts, and the rest may be of any size.
+        # What is answered is not read: only the status and the headers count, and the rest may be of any size.
         response = await client.send(request, stream=True)
         await response.aclose()
-    return response.status_code
+    return _Outcome(
+        f"answered {response.status_code}",
+        delivered=response.is_success,
+        gone=response.status_code == _GONE,
+        wait=_retry_after(response, caller.now),
+    )
+
+
+def _retry_after(response: httpx.Response, now: datetime) -> timedelta:
+    """How long the endpoint wants to be left alone (RFC 9110, 10.2.3), up to the longest pause."""
+    text = response.headers.get("Retry-After", "")
+    try:
+        seconds = int(text) if text.isdecimal() else (_utc(parsedate_to_datetime(text)) - now).total_seconds()
+    except ValueError:
+        return timedelta(0)
+    return timedelta(seconds=min(max(seconds, 0), _PAUSES[-1].total_seconds()))
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 @cache

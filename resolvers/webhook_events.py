@@ -67,7 +67,7 @@ async def announce_blocked(caller: Caller, account_id: UUID, **before: Account |
 
 async def subscribed(account_id: UUID, event_type: WebhookEventType) -> list[WebhookEndpoint]:
     """The account's endpoints that want to be told of such events."""
-    endpoints = await WebhookEndpoint.filter(account_id=account_id, removed_at__isnull=True)
+    endpoints = await WebhookEndpoint.filter(WebhookEndpoint.living(), account_id=account_id)
     return [endpoint for endpoint in endpoints if event_type in endpoint.event_types.split()]
 
 

@@ -32,7 +32,7 @@ class DeliveryInput:
 @strawberry.input(description="When a credential should end.", one_of=True)
 class ExpiryInput:
     months: int | None = strawberry.field(default=UNSET, description="Calendar months from now, in UTC; 1 to 1200.")
-    at: datetime | None = strawberry.field(default=UNSET, description="An instant in the future.")
+    at: datetime | None = strawberry.field(default=UNSET, description="An instant within the next 1200 months.")
     never: bool | None = strawberry.field(default=UNSET, description="True: no end, where the account's policy allows.")
 
     def wanted(self) -> expiry.Expiry:

@@ -152,6 +152,10 @@ class WebhookEndpoint(Node):
     event_types: list[WebhookEventType] = strawberry.field(description="What it is told of.")
     account: Account = strawberry.field(description="Whose.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    last_delivered_at: datetime | None = strawberry.field(description="When it last took a message; null: not yet.")
+    disabled_at: datetime | None = strawberry.field(
+        description="When it was found to be dead; nothing is sent there any more. Null: it is told of events."
+    )
 
     @staticmethod
     def of(row: webhook_model.WebhookEndpoint) -> "WebhookEndpoint":
@@ -161,6 +165,8 @@ class WebhookEndpoint(Node):
             event_types=[WebhookEventType(name) for name in row.event_types.split()],
             account=Account.of(row.account),
             created_at=row.created_at,
+            last_delivered_at=row.last_delivered_at,
+            disabled_at=row.disabled_at,
         )
 
 

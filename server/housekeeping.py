@@ -19,6 +19,7 @@ from server.settings import Settings
 
 _SEND_EVERY = 1
 _LOOK_AT_KEYS_EVERY = 1
+_TELL_OF_ENDS_EVERY = 60
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
 _KEPT_CHANGES = 10_000
@@ -50,13 +51,15 @@ class Housekeeping:
     async def send(self) -> None:
         await self.sender.start_due()
 
+    async def tell_of_ends(self) -> None:
+        await announce_ends(Caller(None, None, self.deployment.clock(), self.deployment))
+
     async def clean_up(self) -> None:
-        caller = Caller(None, None, self.deployment.clock(), self.deployment)
-        await announce_ends(caller)
-        await forget_answers(caller.now)
-        await forget_notices(caller.now)
-        await forget_old_usage(caller.now)
-        await forget_revoked_tokens(caller.now)
+        now = self.deployment.clock()
+        await forget_answers(now)
+        await forget_notices(now)
+        await forget_old_usage(now)
+        await forget_revoked_tokens(now)
         await forget_changes(_KEPT_CHANGES)
 
 
@@ -69,6 +72,7 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
         (settings.usage_flush_seconds, house.flush),
         (_SEND_EVERY, house.send),
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
+        (_TELL_OF_ENDS_EVERY, house.tell_of_ends),
         (_CLEAN_UP_EVERY, house.clean_up),
     ]
     loops = [asyncio.create_task(_every(seconds, go, over)) for seconds, go in rounds]

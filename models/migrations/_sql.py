@@ -48,3 +48,16 @@ def refuse(name: str, event: str, table: str, condition: str, message: str) -> t
             f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {when}EXECUTE FUNCTION {name}()",
         ],
     )
+
+
+def refuse_where(name: str, event: str, table: str, condition: str, message: str) -> tuple[list[str], list[str]]:
+    """As `refuse`, for a condition that asks other rows: PostgreSQL allows that only inside the function."""
+    sqlite, _ = refuse(name, event, table, condition, message)
+    return (
+        sqlite,
+        [
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {condition} THEN "
+            f"RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$",
+            f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()",
+        ],
+    )

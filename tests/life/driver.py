@@ -42,7 +42,7 @@ _OF_EACH_STATUS = " ".join(
 )
 _STATE = f"""query ($account: ID!) {{
     node(id: $account) {{ ... on Account {{ status policy {{ {" ".join(POLICY_FIELDS)} }} }} }}
-    users(filter: {{accountId: $account}}) {{ nodes {{ id status apiAccess }} }}
+    users(filter: {{accountId: $account}}) {{ nodes {{ id status role apiAccess }} }}
     identities(first: 100, filter: {{accountId: $account}}) {{ nodes {{ id status validUntil }} }}
     services(first: 100, filter: {{accountId: $account}}) {{ nodes {{ id status startsAt expiresAt }} }}
     {_OF_EACH_STATUS}
@@ -134,6 +134,8 @@ class Driver:
             return Outcome(frozenset(error["code"] for error in answer["userErrors"]))
         if operation.verb == "deactivateUser":
             self._ended.add(operation.given["userId"])
+        if operation.verb == "revealApiKey":
+            assert answer["apiKey"] == self._keys[operation.given["credentialId"]]["apiKey"]
         if not operation.makes:
             return Outcome()
         kind = _kind(operation.verb)
@@ -158,7 +160,9 @@ class Driver:
         return {
             "account": data["node"]["status"],
             "policy": data["node"]["policy"],
-            "people": {names[node["id"]]: (node["status"], node["apiAccess"]) for node in data["users"]["nodes"]},
+            "people": {
+                names[node["id"]]: (node["status"], node["role"], node["apiAccess"]) for node in data["users"]["nodes"]
+            },
             "identities": {
                 names[node["id"]]: (node["status"], _instant(node["validUntil"]))
                 for node in data["identities"]["nodes"]
@@ -232,7 +236,7 @@ def expected(world: World) -> State:
         "account": "SUSPENDED" if world.suspended else "ACTIVE",
         "policy": {field: getattr(world.policy, name) for field, name in POLICY_FIELDS.items()},
         "people": {
-            name: ("ACTIVE" if person.active else "DEACTIVATED", person.api_access)
+            name: ("ACTIVE" if person.active else "DEACTIVATED", person.role, person.api_access)
             for name, person in world.people.items()
             if person.account == "here"
         },
@@ -288,6 +292,8 @@ def _kind(verb: str) -> str:
 
 
 def _selection(verb: str) -> str:
+    if verb == "revealApiKey":
+        return "apiKey"
     return GENERATED if verb in {"generateCredential", "rotateCredential"} else f"{_kind(verb)} {{ id }}"
 
 

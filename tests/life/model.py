@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.life.things import (
     ADMINISTRATOR,
+    AUDITOR,
     IDENTITY_STEPS,
     LOGIN_CODES,
     MAY,
@@ -83,7 +84,7 @@ class World:
         reasons = {
             "REVOKED": self.status(credential) == "REVOKED",
             "EXPIRED": self.status(credential) == "EXPIRED",
-            "OWNER_ACCESS_REMOVED": not owner.api_access,
+            "OWNER_ACCESS_REMOVED": not owner.api_access or owner.role != MEMBER,
             "OWNER_DEACTIVATED": not owner.active,
             "ACCOUNT_SUSPENDED": self.suspended,
             "IDENTITY_NOT_ACTIVE": self.identity_status(credential.identity) != "ACTIVE",
@@ -231,11 +232,20 @@ class World:
             credential.networks = given["networks"]
         return wrong
 
-    def _change_person(self, operation: Operation, name: str, attribute: str, value: bool) -> Codes:
+    def _reveal_api_key(self, operation: Operation, _given: Given) -> Codes:
+        return when(self._credential(operation) is None, "NOT_FOUND")
+
+    def _set_user_role(self, operation: Operation, given: Given) -> Codes:
+        if given["role"] not in {MEMBER, ADMINISTRATOR, AUDITOR}:
+            return {"INVALID", "NOT_FOUND", "CONFLICT"}  # whichever of these holds and was looked at first
+        return self._change_person(operation, given["userId"], "role", given["role"])
+
+    def _change_person(self, operation: Operation, name: str, attribute: str, value: Any) -> Codes:
         if name not in self.people or not self._is_of_here(operation):
             return {"NOT_FOUND"}
-        wrong = when(getattr(self.people[name], attribute) is value, "CONFLICT")
-        setattr(self.people[name], attribute, value)
+        wrong = when(getattr(self.people[name], attribute) == value or name == operation.who, "CONFLICT")
+        if not wrong:
+            setattr(self.people[name], attribute, value)
         return wrong
 
     def _suspend_account(self, _operation: Operation, _given: Given) -> Codes:
@@ -363,6 +373,8 @@ class World:
         if "months" in expiry and not 1 <= expiry["months"] <= 1200:
             return {"INVALID"}, None
         end = expiry["at"] if "at" in expiry else later(self.now, expiry["months"])
+        if end > later(self.now, 1200):
+            return {"INVALID"}, None
         bound = self.policy.maximum_months
         beyond = bound is not None and end > later(self.now, bound)
         return when(end <= self.now, "INVALID") | when(beyond, "NOT_ALLOWED_BY_POLICY"), end

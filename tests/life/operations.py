@@ -5,12 +5,21 @@ ones: of two operations at once now the one comes first and now the other, and t
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
 
 from tests.life.model import World
-from tests.life.things import IDENTITY_STEPS, PERSON_STEPS, SERVICE_STEPS, Operation
+from tests.life.things import (
+    ADMINISTRATOR,
+    AUDITOR,
+    IDENTITY_STEPS,
+    MEMBER,
+    OPERATOR,
+    PERSON_STEPS,
+    SERVICE_STEPS,
+    Operation,
+)
 
 T = TypeVar("T")
 Given = dict[str, Any]
@@ -20,6 +29,7 @@ _OTHERS = ("administrator", "operator", "auditor", "stranger")
 _NAMES = ("ci", "deploy", "backup", "canary", "release")
 _RETRY_KEYS = (None, None, "first-key-" * 3, "other-key-" * 3)
 _WAITS = [timedelta(seconds=1), timedelta(hours=1), timedelta(days=1), timedelta(days=40), timedelta(days=400)]
+_FAR = datetime(9998, 1, 1, tzinfo=UTC)
 _PAST = [timedelta(0), timedelta(days=-1)]
 _NETWORKS = [[], ["127.0.0.0/8"], ["192.0.2.0/24"], ["192.0.2.0/24", "127.0.0.1/32"]]
 _WRONG_NETWORKS = [["127.0.0.1/8"], ["192.0.2.0/24", "here"]]
@@ -35,6 +45,7 @@ _WRONG_DELIVERIES: list[Given] = [
     {"method": "ENCRYPTED_FILE", "publicKey": "rubbish"},
     {"method": "VIEW_AND_COPY", "publicKey": "rsa2048"},
 ]
+_NO_PAIR = ("elsewhere", "nowhere")
 _POLICIES: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
     "maxActiveCredentialsPerUser": ([1, 2, 5, 20], [-1, 0, 21, 1001]),
     "defaultExpiryMonths": ([1, 12, 24], [None, 0]),
@@ -54,7 +65,7 @@ _SERVICE_STEPS = [*SERVICE_STEPS, "renewService", "resumeService"]
 def generating(chance: Random, world: World, makes: str) -> Operation:
     living = [each.name for each in world.credentials.values() if not each.revoked and not each.successor]
     pairs = sorted(world.links)
-    service, identity = mostly(chance, [pair for pair in pairs if _is_active(world, *pair)], pairs)
+    service, identity = mostly(chance, [pair for pair in pairs if _is_active(world, *pair)], pairs or [_NO_PAIR])
     given = {
         "name": mostly(chance, [name for name in _NAMES if name not in living], [*_NAMES, "No", ""]),
         "serviceId": mostly(chance, [service], _all(world.services)),
@@ -65,7 +76,8 @@ def generating(chance: Random, world: World, makes: str) -> Operation:
     }
     if chance.random() < 0.5:
         given["allowedNetworks"] = mostly(chance, _NETWORKS, _WRONG_NETWORKS)
-    with_access = [name for name in MEMBERS if world.people[name].api_access and world.people[name].active]
+    people = {name: world.people[name] for name in MEMBERS}
+    with_access = [name for name, each in people.items() if each.api_access and each.active and each.role == MEMBER]
     return Operation(mostly(chance, with_access, [*MEMBERS, *_OTHERS[:3]]), "generateCredential", given, makes)
 
 
@@ -85,7 +97,7 @@ def rotating(chance: Random, world: World, makes: str) -> Operation:
 
 def moving(chance: Random, world: World, _makes: str) -> Operation:
     given = _which(chance, world)
-    service, identity = mostly(chance, sorted(world.links), [("elsewhere", "nowhere")])
+    service, identity = mostly(chance, sorted(world.links), [_NO_PAIR])
     if chance.random() < 0.8:
         given["serviceId"] = mostly(chance, [service], _all(world.services))
     if chance.random() < 0.8:
@@ -103,9 +115,19 @@ def confining(chance: Random, world: World, _makes: str) -> Operation:
     return Operation(_keeper(chance, world, given), "setAllowedNetworks", given)
 
 
-def administering(chance: Random, _world: World, _makes: str) -> Operation:
-    """A person's access, or being there at all."""
+def revealing(chance: Random, world: World, _makes: str) -> Operation:
+    given = {"credentialId": mostly(chance, list(world.credentials), _all(world.credentials))}
+    who = mostly(chance, [_owner(world, given["credentialId"])], [*MEMBERS, *_OTHERS])
+    return Operation(who, "revealApiKey", given)
+
+
+def administering(chance: Random, world: World, _makes: str) -> Operation:
+    """A person's access, being there at all, or role, which is soon the old one again."""
     who = mostly(chance, ["administrator", "operator"], ["member", "auditor", "stranger"])
+    strayed = [name for name in MEMBERS if world.people[name].role != MEMBER]
+    if chance.random() < (0.6 if strayed else 0.2):
+        role = mostly(chance, [MEMBER] if strayed else [ADMINISTRATOR, AUDITOR], [MEMBER, AUDITOR, OPERATOR, "GATEWAY"])
+        return Operation(who, "setUserRole", {"userId": mostly(chance, strayed, MEMBERS), "role": role})
     return Operation(who, chance.choice(_PERSON_STEPS), {"userId": chance.choice(MEMBERS)})
 
 
@@ -160,7 +182,7 @@ def linking(chance: Random, world: World, _makes: str) -> Operation:
     return _by_provider(chance, mostly(chance, [usual], verbs), {"serviceId": service, "identityId": identity})
 
 
-_ON_CREDENTIALS = [generating, rotating, moving, revoking, confining]
+_ON_CREDENTIALS = [generating, rotating, moving, revoking, confining, revealing]
 _AROUND_THEM = [administering, suspending, ruling, vetting, opening, providing, linking]
 
 
@@ -226,7 +248,7 @@ def _expiry(chance: Random, world: World) -> Given:
         case "months":
             return {"expiry": {"months": mostly(chance, [1, 2, 12, 13, 1200], [0, 1201])}}
         case "at":
-            return {"expiry": {"at": _instant(chance, world)}}
+            return {"expiry": {"at": mostly(chance, [_instant(chance, world)], [_FAR])}}
         case "never":
             return {"expiry": {"never": mostly(chance, [True], [False])}}
     return {}

@@ -18,7 +18,8 @@ ALL = """{ credentials(first: 100, filter: {statuses: [ACTIVE, RETIRING, EXPIRED
     id name status predecessor { id } successor { id }
 } } }"""
 
-Call = tuple[Client, str, dict[str, Any]]
+Call = tuple[Client, str, dict[str, Any] | None]
+"""Who calls which mutation, and its input, if it has one."""
 
 
 def at_once(*calls: Call) -> list[list[str]]:
@@ -33,10 +34,12 @@ async def _at_once(calls: Sequence[Call]) -> list[list[str]]:
     return [_codes(answer) for answer in answers]
 
 
-async def _send(connections: httpx.AsyncClient, client: Client, verb: str, given: dict[str, Any]) -> Any:
+async def _send(connections: httpx.AsyncClient, client: Client, verb: str, given: dict[str, Any] | None) -> Any:
     input_type = {"removeApiAccess": "UserInput", "deactivateUser": "UserInput", "suspendAccount": "AccountInput"}
     type_ = input_type.get(verb, f"{verb[0].upper()}{verb[1:]}Input")
     document = f"mutation ($input: {type_}!) {{ {verb}(input: $input) {{ userErrors {{ code }} }} }}"
+    if given is None:
+        document = f"mutation {{ {verb} {{ userErrors {{ code }} }} }}"
     body = {"query": document, "variables": {"input": given}}
     response = await connections.post(f"{client.url}/graphql", json=body, headers=client.headers)
     return response.json()

@@ -8,7 +8,7 @@ from typing import Any
 
 Codes = set[str]
 
-MEMBER, ADMINISTRATOR, OPERATOR = "MEMBER", "ADMINISTRATOR", "OPERATOR"
+MEMBER, ADMINISTRATOR, AUDITOR, OPERATOR = "MEMBER", "ADMINISTRATOR", "AUDITOR", "OPERATOR"
 _KEEPING = {"reassociateCredential", "revokeCredential", "setAllowedNetworks"}
 _ADMINISTERING = {
     "submitIdentity",
@@ -17,6 +17,7 @@ _ADMINISTERING = {
     "removeApiAccess",
     "deactivateUser",
     "reactivateUser",
+    "setUserRole",
 }
 _PROVIDING = {
     "suspendAccount",
@@ -34,10 +35,10 @@ _PROVIDING = {
     "unlinkIdentityFromService",
 }
 MAY: dict[str, set[str]] = {
-    MEMBER: {"submitIdentity", "generateCredential", "rotateCredential"} | _KEEPING,
+    MEMBER: {"submitIdentity", "generateCredential", "rotateCredential", "revealApiKey"} | _KEEPING,
     ADMINISTRATOR: _ADMINISTERING | _KEEPING,
     OPERATOR: _PROVIDING | _ADMINISTERING | _KEEPING,
-    "AUDITOR": set(),
+    AUDITOR: set(),
 }
 """What each role may ask for, of the mutations of a credential's life."""
 

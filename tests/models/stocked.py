@@ -19,6 +19,8 @@ USER, IDENTITY, SERVICE, CANCELLED_SERVICE = UUID(int=3), UUID(int=4), UUID(int=
 CREDENTIAL, REVOKED_CREDENTIAL = UUID(int=7), UUID(int=8)
 EVENT = UUID(int=9)
 ROTATED_CREDENTIAL = UUID(int=10)
+OTHERS_USER, OTHERS_SERVICE, OTHERS_IDENTITY, OTHERS_CREDENTIAL = (UUID(int=number) for number in range(20, 24))
+OPERATOR, COLLEAGUE = UUID(int=24), UUID(int=25)
 KEY = "key-1"
 
 
@@ -26,12 +28,23 @@ def stock(rows: Rows) -> None:
     rows.insert("server_keys", {"id": KEY, "check_value": "0", "created_at": START})
     rows.insert("accounts", samples.account(id=ACCOUNT, name="Alder"), samples.account(id=OTHER_ACCOUNT, name="Birch"))
     rows.insert("users", samples.user(ACCOUNT, id=USER, email="member@alder.example"))
-    rows.insert("identities", samples.identity(ACCOUNT, id=IDENTITY))
+    rows.insert(
+        "users",
+        samples.user(OTHER_ACCOUNT, id=OTHERS_USER),
+        samples.user(None, id=OPERATOR),
+        samples.user(ACCOUNT, id=COLLEAGUE),
+    )
+    rows.insert(
+        "identities",
+        samples.identity(ACCOUNT, id=IDENTITY),
+        samples.identity(OTHER_ACCOUNT, id=OTHERS_IDENTITY),
+    )
     rows.insert(
         "services",
         samples.service(ACCOUNT, id=SERVICE, code="certificates"),
         samples.service(ACCOUNT, id=CANCELLED_SERVICE, code="timestamps", cancelled_at=START),
     )
+    rows.insert("services", samples.service(OTHER_ACCOUNT, id=OTHERS_SERVICE, code="logs"))
     rows.insert("service_identities", samples.service_identity(SERVICE, IDENTITY))
     revoked = {"revoked_at": START, "revocation_reason": "SUPERSEDED"}
     rows.insert(
@@ -44,6 +57,8 @@ def stock(rows: Rows) -> None:
         "credentials",
         credential(id=ROTATED_CREDENTIAL, name="ci", api_key="sealkey_key_3", rotated_at=START, expires_at=ends),
     )
+    of_others = (OTHER_ACCOUNT, OTHERS_USER, OTHERS_SERVICE, OTHERS_IDENTITY, KEY)
+    rows.insert("credentials", samples.credential(*of_others, id=OTHERS_CREDENTIAL))
     rows.insert("audit_chains", {"id": ACCOUNT, "sequence": 1, "hash": "0" * 64})
     rows.insert("audit_events", samples.audit_event(ACCOUNT, 1, KEY, id=EVENT))
 

@@ -20,7 +20,8 @@ from tests.plugins.database import Databases
 from tests.support.rows import Rows
 
 NOTES = "SELECT app, name FROM tortoise_migrations ORDER BY name"
-DONE = [("models", name) for name in ("m0001_first", "m0002_access", "m0003_life", "m0004_wire")]
+NAMES = ("m0001_first", "m0002_access", "m0003_life", "m0004_wire", "m0005_endpoints", "m0006_accounts")
+DONE = [("models", name) for name in NAMES]
 
 
 def upgrade_by_command(url: str) -> str:

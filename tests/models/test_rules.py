@@ -13,11 +13,17 @@ from models.instants import LONG_AGO, NEVER
 from tests.models.stocked import (
     ACCOUNT,
     CANCELLED_SERVICE,
+    COLLEAGUE,
     CREDENTIAL,
     EVENT,
     IDENTITY,
     KEY,
+    OPERATOR,
     OTHER_ACCOUNT,
+    OTHERS_CREDENTIAL,
+    OTHERS_IDENTITY,
+    OTHERS_SERVICE,
+    OTHERS_USER,
     REVOKED_CREDENTIAL,
     ROTATED_CREDENTIAL,
     SERVICE,
@@ -55,6 +61,52 @@ FIXED = {
 @pytest.mark.parametrize("statement", FIXED.values(), ids=FIXED)
 def test_a_credential_stays_what_it_was_made_as(stocked: Rows, statement: str) -> None:
     assert "a credential keeps its id, name, key, owner and account" in str(refusal(stocked, statement))
+
+
+MIXED = {
+    "owner": insertion("credentials", credential(owner_id=OTHERS_USER)),
+    "an operator as owner": insertion("credentials", credential(owner_id=OPERATOR)),
+    "service": insertion("credentials", credential(service_id=OTHERS_SERVICE)),
+    "identity": insertion("credentials", credential(identity_id=OTHERS_IDENTITY)),
+    "predecessor": insertion("credentials", credential(predecessor_id=OTHERS_CREDENTIAL)),
+    "predecessor of a colleague's": insertion("credentials", credential(predecessor_id=CREDENTIAL, owner_id=COLLEAGUE)),
+    "moved service": change("credentials", CREDENTIAL, f"service_id = '{OTHERS_SERVICE}'"),
+    "moved identity": change("credentials", CREDENTIAL, f"identity_id = '{OTHERS_IDENTITY}'"),
+    "link to an identity": insertion("service_identities", samples.service_identity(SERVICE, OTHERS_IDENTITY)),
+    "link to a service": insertion("service_identities", samples.service_identity(OTHERS_SERVICE, IDENTITY)),
+}
+
+
+@pytest.mark.parametrize("statement", MIXED.values(), ids=MIXED)
+def test_nothing_mixes_accounts(stocked: Rows, statement: str) -> None:
+    assert "of one account" in str(refusal(stocked, statement))
+
+
+@pytest.mark.parametrize(
+    ("table", "id_", "assignment", "message"),
+    [
+        ("services", SERVICE, f"account_id = '{OTHER_ACCOUNT}'", "a service keeps its account"),
+        ("users", USER, f"account_id = '{OTHER_ACCOUNT}'", "a user keeps the account"),
+        ("users", USER, "account_id = NULL, role = 'OPERATOR'", "a user keeps the account"),
+        ("users", OPERATOR, f"account_id = '{ACCOUNT}', role = 'MEMBER'", "a user keeps the account"),
+        ("credentials", CREDENTIAL, f"predecessor_id = '{ROTATED_CREDENTIAL}'", "keeps its predecessor"),
+    ],
+)
+def test_nothing_changes_hands(stocked: Rows, table: str, id_: UUID, assignment: str, message: str) -> None:
+    assert message in str(refusal(stocked, change(table, id_, assignment)))
+
+
+def test_a_link_is_not_changed(stocked: Rows) -> None:
+    assert "not changed" in str(refusal(stocked, f"UPDATE service_identities SET identity_id = '{OTHERS_IDENTITY}'"))
+
+
+def test_a_user_may_be_given_all_else_anew(stocked: Rows) -> None:
+    permit(
+        stocked,
+        change("users", USER, "role = 'AUDITOR', status = 'DEACTIVATED'"),
+        change("users", OPERATOR, "display_name = 'Somebody else'"),
+        insertion("credentials", credential(predecessor_id=CREDENTIAL)),
+    )
 
 
 def test_a_credential_can_be_moved_used_and_ended(stocked: Rows) -> None:
@@ -433,7 +485,9 @@ def test_every_reference_of_the_listing_is_tried_below() -> None:
 
 @pytest.mark.parametrize("column", DANGLING)
 def test_what_is_referred_to_is_there(stocked: Rows, column: str) -> None:
-    assert re.search("(?i)foreign key constraint", str(refusal(stocked, insertion(*DANGLING[column]))))
+    # A credential of no account is refused for its owner's before that reference is followed.
+    wanted = "of one account" if column == "credentials.account_id" else "(?i)foreign key constraint"
+    assert re.search(wanted, str(refusal(stocked, insertion(*DANGLING[column]))))
 
 
 @pytest.mark.parametrize(

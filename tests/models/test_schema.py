@@ -137,7 +137,10 @@ credentials
     unique index credentials_living_name (account_id, name) where revoked_at IS NULL AND rotated_at IS NULL
     unique index credentials_predecessor (predecessor_id) where predecessor_id IS NOT NULL
     trigger credentials_are_kept before delete
+    trigger credentials_are_of_one_account before insert
     trigger credentials_identity_is_fixed before update
+    trigger credentials_keep_their_predecessor before update
+    trigger credentials_move_within_one_account before update
     trigger credentials_revoked_stay_revoked before update
     trigger credentials_rotated_stay_rotated before update
 
@@ -201,6 +204,8 @@ service_identities
     created_at: instant
     key (service_id, identity_id)
     index service_identities_identity (identity_id, service_id)
+    trigger service_identities_are_fixed before update
+    trigger service_identities_are_of_one_account before insert
 
 services
     id: uuid
@@ -221,6 +226,7 @@ services
     index services_account_name (account_id, name, id)
     unique index services_living_code (account_id, code) where cancelled_at IS NULL
     trigger services_cancelled_stay_cancelled before update
+    trigger services_keep_their_account before update
 
 sessions
     id: uuid
@@ -262,6 +268,7 @@ users
     index users_account (account_id, id)
     unique index users_email (email)
     unique index users_oidc (oidc_issuer, oidc_subject) where oidc_subject IS NOT NULL
+    trigger users_keep_their_account before update
 
 webhook_deliveries
     id: uuid
@@ -284,6 +291,8 @@ webhook_endpoints
     event_types: varchar(500)
     created_at: instant
     removed_at: instant or null
+    last_delivered_at: instant or null
+    disabled_at: instant or null
     key (id)
     index webhook_endpoints_account (account_id, id)
 """

@@ -169,6 +169,7 @@ def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settin
 
 
 async def _keep_house(house: Housekeeping) -> None:
+    await house.tell_of_ends()
     await house.clean_up()
     await house.flush()
     while await house.sender.start_due() or house.sender.is_busy:

@@ -99,6 +99,7 @@ class Hooks:
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers do beside the requests only what they are told to, by `keep_house`."""
     monkeypatch.setattr("server.housekeeping._SEND_EVERY", _HOUR)
+    monkeypatch.setattr("server.housekeeping._TELL_OF_ENDS_EVERY", _HOUR)
     monkeypatch.setattr("server.housekeeping._CLEAN_UP_EVERY", _HOUR)
 
 

@@ -28,6 +28,7 @@ async def main(database_url: str, data_dir: str, instant: str) -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.readline)
+        await house.tell_of_ends()
         await house.clean_up()
         while await house.sender.start_due():
             await house.sender.finish()

@@ -1,9 +1,13 @@
 """Ends are told of 30, 7 and 1 days before they come, once each."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from models.credential import Credential
+from resolvers.caller import Caller
+from resolvers.webhook_events import describe
 from tests.support.server import START
 from tests.webhooks.conftest import Hooks
 
@@ -98,6 +102,22 @@ def test_of_very_many_ends_some_are_told_now_and_the_rest_later(hooks: Hooks, mo
         hooks.play.generate(name, expiry={"at": in_days(5)})
     told = [data["name"] for _ in range(3) for _, data in hooks.told()]
     assert sorted(told) == ["a", "b"]
+
+
+def test_what_was_told_of_is_not_loaded_again_each_minute(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks.subscribe("CREDENTIAL_EXPIRING")
+    loaded: list[str] = []
+
+    def described(credential: Credential, caller: Caller) -> dict[str, Any]:
+        loaded.append(credential.name)
+        return describe(credential, caller)
+
+    monkeypatch.setattr("resolvers.expiry_notices.describe", described)
+    hooks.play.generate("ci", expiry={"at": in_days(5)})
+    for _ in range(3):
+        hooks.forget()
+        hooks.play.clock.advance(minutes=1)
+    assert loaded == ["ci"]
 
 
 def test_what_was_told_is_forgotten_once_the_end_has_come(hooks: Hooks) -> None:
