@@ -12,6 +12,8 @@ No figure here is a test: machines differ, ratios less so.
 
 import asyncio
 import shutil
+import signal
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +45,8 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
     """Measures Sealkey. Without a command: throughput."""
+    # Told to end, as when interrupted: what was started ends with it, also what is frozen.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 @main.command()

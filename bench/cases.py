@@ -43,7 +43,8 @@ def _verify_basic(count: Callable[[Data], int]) -> Callable[[Data], Request]:
 
 
 def _verify_bearer(data: Data) -> Request:
-    return get("/verify", _gateway(data), ["Bearer ", (0, data.tokens.width - 1)], data.tokens, data.warm)
+    tokens, count = data.tokens, min(data.warm, data.tokens_count)
+    return get("/verify", _gateway(data), ["Bearer ", (0, tokens.width - 1)], tokens, count)
 
 
 def _login(data: Data) -> Request:

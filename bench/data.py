@@ -97,8 +97,12 @@ class Data:
 
     @property
     def tokens(self) -> Records:
-        """Access tokens of the first credentials."""
-        return self._records("tokens", self.warm)
+        """Access tokens of the first credentials, a tenth of all."""
+        return self._records("tokens", self.tokens_count)
+
+    @property
+    def tokens_count(self) -> int:
+        return max(1, self.credentials // 10)
 
     def _records(self, name: str, count: int) -> Records:
         path = self.directory / name
@@ -127,7 +131,7 @@ class Data:
 
 def prepare(root: Path, *, credentials: int, warm: int, seed: int, fresh: bool) -> Data:
     """The files of a size, made unless they are there."""
-    directory = root / f"v{_FORMAT}-{credentials}-{warm}-{seed}"
+    directory = root / f"v{_FORMAT}-{credentials}-{seed}"
     if fresh:
         shutil.rmtree(directory, ignore_errors=True)
     data = Data(directory, credentials, min(warm, credentials), seed)
@@ -139,7 +143,7 @@ def prepare(root: Path, *, credentials: int, warm: int, seed: int, fresh: bool) 
     load_keyring(data.keys_file)
     _write(directory / "pairs", (":".join(pair(seed, number)) for number in range(credentials)))
     _write(directory / "basic", (b64encode(":".join(pair(seed, n)).encode()).decode() for n in range(credentials)))
-    _write(directory / "tokens", watched(_access_tokens(data), data.warm, "Access tokens"))
+    _write(directory / "tokens", watched(_access_tokens(data), data.tokens_count, "Access tokens"))
     ours = {"gateway": TokenPurpose.GATEWAY, "operator": TokenPurpose.PERSONAL}
     tokens = {name: generate_token(purpose).reveal() for name, purpose in ours.items()}
     (directory / "tokens.json").write_bytes(orjson.dumps(tokens))
@@ -192,7 +196,7 @@ def _write(path: Path, lines: Iterator[str]) -> None:
 def _access_tokens(data: Data) -> Iterator[str]:
     now = _yesterday()
     key = data.keyring.signing_key(now)
-    for number in range(data.warm):
+    for number in range(data.tokens_count):
         api_key, _ = pair(data.seed, number)
         code = _service_code(_place(data, number)[1])
         yield issue_access_token(

@@ -102,7 +102,10 @@ class Wrk:
         """Each record once, in an order that depends on the seed, looking at each answer. Raises LoadFailed."""
         # A connection that has nothing to ask for would still ask.
         few = replace(self, connections=min(self.connections, max(1, request.count // request.batch)))
-        return few._run(address, _spec(request, seed=seed, look=True, in_order=True), _LONGEST_SWEEP)
+        load = few._run(address, _spec(request, seed=seed, look=True, in_order=True), _LONGEST_SWEEP)
+        if load.requests * request.batch < request.count:
+            raise LoadFailed(f"In {_LONGEST_SWEEP} s only {load.requests * request.batch:,} of {request.count:,} came.")
+        return load
 
     def _run(self, address: str, spec: str, seconds: float) -> Load:
         with tempfile.NamedTemporaryFile("w", suffix=".lua", encoding="utf-8") as file:
@@ -117,6 +120,9 @@ class Wrk:
                 except subprocess.TimeoutExpired:
                     wrk.send_signal(signal.SIGINT)
                     printed, told = wrk.communicate()
+                except BaseException:
+                    wrk.kill()
+                    raise
         return _read(told, printed)
 
 

@@ -144,6 +144,7 @@ def _warm(subject: Subject, server: Server, data: Data, options: Options) -> Non
     if request is None or subject.target == "empty":
         return
     wrk, warm_up = Wrk(options.connections), request(data)
+    say(f"Asking it about each of the {warm_up.count:,} warm ones.")
     for sweep in range(1 if subject.workers == 1 else _SWEEPS):
         _asked(subject, server, partial(wrk.ask_all, server.address, warm_up, seed=sweep))
 
