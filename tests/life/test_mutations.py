@@ -14,7 +14,7 @@ from tests.life.things import MAY, Identity, Service
 LEFT_OUT = {
     **dict.fromkeys(["signIn", "signOut", "signOutEverywhere", "changePassword", "acceptInvitation"], "one's sessions"),
     **dict.fromkeys(["createPersonalAccessToken", "createGatewayToken", "revokePersonalAccessToken"], "another key"),
-    **dict.fromkeys(["createAccount", "createUser"], "nobody there is another one for it"),
+    **dict.fromkeys(["createAccount", "createUser", "renewInvitation"], "nobody there is another one for it"),
     **dict.fromkeys(["createWebhookEndpoint", "removeWebhookEndpoint"], "only told of it"),
     **dict.fromkeys(["login", "verifyCredential", "verifyCredentials"], "how the campaign looks at it after each step"),
 }
