@@ -70,7 +70,7 @@ async def _measure(deployment: Deployment, question: Question) -> None:
         await Credential.all().select_related("account", "owner", "identity", "service").limit(100)
 
     async def page() -> None:
-        assert not (await api.execute(_PAGE, context_value=context)).errors
+        assert not (await api.executor.execute(_PAGE, None, None, context)).errors
 
     sources = count()
 

@@ -2,11 +2,23 @@
 
 Every change that can turn an ALLOW into a DENY counts the epoch up by one, in its own transaction, and notes what was
 changed. The epoch's row is held until that transaction ends, so whoever sees an epoch sees every change up to it.
+
+Asking for the epoch again and again is what can be relied on. `watch` is a hint that says when to ask at once.
 """
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 from tortoise import fields
+from tortoise.connection import get_connections
 from tortoise.expressions import F
 from tortoise.models import Model
+
+from models.database import hold_connection, is_sqlite, read_row_here
+
+_CHANNEL = "sealkey_check_epoch"
+_LOOK_EVERY = 0.05
 
 
 class CheckEpoch(Model):
@@ -34,6 +46,8 @@ async def count_up(subject_id: str) -> None:
     await CheckEpoch.filter(id=1).update(value=F("value") + 1)
     epoch = await CheckEpoch.get(id=1)
     await CheckChange.create(epoch=epoch.value, subject_id=subject_id)
+    if not is_sqlite():
+        await get_connections().get("default").execute_query(f"NOTIFY {_CHANNEL}")  # heard once this is committed
 
 
 async def current_epoch() -> int:
@@ -49,3 +63,40 @@ async def changes_since(epoch: int, limit: int) -> list[CheckChange]:
 async def forget_changes(kept: int) -> None:
     """Removes all but the last changes; who is further behind than that forgets everything."""
     await CheckChange.filter(epoch__lte=await current_epoch() - kept).delete()
+
+
+async def watch(say: Callable[[], None]) -> None:
+    """Says soon after each change by whatever process that there may have been one. Goes on until it is cancelled, or
+    until the connection that it listens on is lost."""
+    if is_sqlite():
+        await _watch_file(say)
+    else:
+        await _listen(say)
+
+
+async def _watch_file(say: Callable[[], None]) -> None:
+    version = None
+    while True:
+        # Costs next to nothing: SQLite looks at a page that it has in memory.
+        newest = read_row_here("PRAGMA data_version")
+        if newest != version:
+            version = newest
+            say()
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _listen(say: Callable[[], None]) -> None:
+    lost = asyncio.Event()
+
+    def heard(*_about: Any) -> None:
+        say()
+
+    async with hold_connection() as connection:
+        connection.add_termination_listener(lambda _connection: lost.set())
+        await connection.add_listener(_CHANNEL, heard)
+        try:
+            say()  # for what was said before anybody listened
+            await lost.wait()
+        finally:
+            if not connection.is_closed():
+                await connection.remove_listener(_CHANNEL, heard)

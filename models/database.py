@@ -1,5 +1,6 @@
 """The one door to the database: connecting, migrating, and transactions."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -57,6 +58,7 @@ _SQLITE_PRAGMAS = {
     # REPLACE removes rows; only with this do the triggers that refuse it hear of that.
     "recursive_triggers": "ON",
 }
+_ANSWER_SECONDS = 2
 _MIGRATION_LOCK = 7_345_209_113
 
 
@@ -161,8 +163,26 @@ async def fetch_row(query: str, *values: Any) -> Any:
     client = get_connections().get("default")
     if isinstance(client, ImmediateSqliteClient):
         return client.read_row(query.replace("$1", "?"), values)
-    async with client.acquire_connection() as connection:
+    # A server that neither answers nor goes away is not waited for: what can't be decided is not allowed.
+    async with asyncio.timeout(_ANSWER_SECONDS), client.acquire_connection() as connection:
         return await connection.fetchrow(query, *values)
+
+
+def is_sqlite() -> bool:
+    return bool(get_connections().get("default").capabilities.dialect == "sqlite")
+
+
+def read_row_here(query: str) -> Any:
+    """As `fetch_row`, at once: on SQLite."""
+    client = get_connections().get("default")
+    assert isinstance(client, ImmediateSqliteClient)  # noqa: S101  (who asks has asked for that)
+    return client.read_row(query, ())
+
+
+def hold_connection() -> AbstractAsyncContextManager[Any]:
+    """A connection of PostgreSQL's driver for as long as it is held."""
+    connection: AbstractAsyncContextManager[Any] = get_connections().get("default").acquire_connection()
+    return connection
 
 
 async def ping() -> None:

@@ -145,11 +145,11 @@ async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
     return judge(caller.deployment, scope, found, question.service, question.client_address, caller.now)
 
 
-async def row_of(verdict: Verdict) -> Credential | None:
-    """The credential that a verdict is about, as it is now."""
-    if verdict.known is None:
-        return None
-    return await Credential.get(id=verdict.known.row_id).select_related(*WITH_PARTIES)
+async def rows_of(verdicts: Sequence[Verdict]) -> dict[bytes, Credential]:
+    """The credentials that verdicts are about, as they are now, by global id."""
+    ids = {verdict.known.row_id: verdict.known.id for verdict in verdicts if verdict.known}
+    rows = await Credential.filter(id__in=list(ids)).select_related(*WITH_PARTIES)
+    return {ids[row.id]: row for row in rows}
 
 
 def judge(

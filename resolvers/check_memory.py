@@ -134,7 +134,8 @@ class CheckMemory:
             self.forget()
         for change in changes:
             self._drop(change.subject_id)
-        self._epoch = max(epoch, changes[-1].epoch if changes else epoch)
+        # Another catching up may have got further meanwhile.
+        self._epoch = max(self._epoch, epoch, *(change.epoch for change in changes))
 
     def _drop(self, subject_id: str) -> None:
         id_ = subject_id.encode()

@@ -1,16 +1,15 @@
 """The whole API, composed."""
 
 from datetime import datetime
+from functools import cached_property
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
 
 import schema.enums
+from schema.execution import Executor
 from schema.mutations.accounts import AccountMutations
-from schema.mutations.checking import CheckingMutations
+from schema.mutations.checking import CheckingMutations, take_input_as_it_is
 from schema.mutations.credentials import CredentialMutations
 from schema.mutations.identities import IdentityMutations
 from schema.mutations.services import ServiceMutations
@@ -19,12 +18,9 @@ from schema.mutations.tokens import TokenMutations
 from schema.mutations.users import UserMutations
 from schema.mutations.webhooks import WebhookMutations
 from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User, WebhookEndpoint
-from schema.operations import OneOperation
+from schema.plain_fields import PlainFieldsExecutor
 from schema.queries import Query
 from schema.scalars import DateTime
-
-MAXIMUM_TOKENS = 2000
-_CACHED_DOCUMENTS = 256
 
 
 @strawberry.type(
@@ -47,9 +43,11 @@ class Mutation(
 
 
 class Api(strawberry.Schema):
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Strawberry would log each error with the text of the document around it, and that may hold a password. The
-        server logs what was not foreseen, without it."""
+    @cached_property
+    def executor(self) -> Executor:
+        """What executes operations."""
+        take_input_as_it_is(self._schema)
+        return Executor(self._schema, PlainFieldsExecutor)
 
 
 def build_api() -> Api:
@@ -60,10 +58,4 @@ def build_api() -> Api:
         mutation=Mutation,
         types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
-        extensions=[
-            OneOperation,
-            lambda: MaxTokensLimiter(max_token_count=MAXIMUM_TOKENS),
-            lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
-            lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
-        ],
     )

@@ -15,7 +15,7 @@ from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
 from resolvers.throttling import Throttled
 from schema.context import Info
-from schema.operations import OperationUnclear
+from schema.execution import OperationUnclear
 
 TOP_LEVEL_CODES: dict[type[Exception], str] = {
     Unauthenticated: "UNAUTHENTICATED",

@@ -73,11 +73,8 @@ class GraphQLEndpoint:
         return response
 
     async def _execute(self, operation: dict[str, Any], context: Context) -> dict[str, Any]:
-        result = await self.api.execute(
-            operation["query"],
-            variable_values=operation.get("variables"),
-            operation_name=operation.get("operationName") or None,
-            context_value=context,
+        result = await self.api.executor.execute(
+            operation["query"], operation.get("variables"), operation.get("operationName") or None, context
         )
         for field, denial in _denials(result.errors or ()).items():
             await record_denial(context.caller, denial, field)

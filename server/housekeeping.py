@@ -5,9 +5,10 @@ is no longer needed."""
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from auth.crypto.keyring import KeyringUnreadable
-from models.check_epoch import forget_changes
+from models.check_epoch import forget_changes, watch
 from resolvers.access_tokens import forget_revoked_tokens
 from resolvers.caller import Caller, Deployment
 from resolvers.expiry_notices import announce_ends, forget_notices
@@ -23,6 +24,7 @@ _TELL_OF_ENDS_EVERY = 60
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
 _KEPT_CHANGES = 10_000
+_LISTEN_AGAIN_AFTER = 1
 # What an endpoint may still take when the server is to stop; what it does not take then is sent again later.
 _LAST_SECONDS = 2
 
@@ -76,9 +78,13 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
         (_CLEAN_UP_EVERY, house.clean_up),
     ]
     loops = [asyncio.create_task(_every(seconds, go, over)) for seconds, go in rounds]
+    hearing = asyncio.create_task(_hear(house)) if settings.notifications else None
     try:
         yield house
     finally:
+        if hearing is not None:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
         # Not cancelled: what is being written down is written down once.
         over.set()
         await asyncio.gather(*loops)
@@ -89,6 +95,23 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
 async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event) -> None:
     while not await _is_over(over, seconds):
         await _try(go)
+
+
+async def _hear(house: Housekeeping) -> None:
+    """Keeps up at once when there is something to be heard. What is not heard is asked for all the same."""
+    news = asyncio.Event()
+
+    async def listen() -> None:
+        while True:
+            await _try(partial(watch, news.set))
+            await asyncio.sleep(_LISTEN_AGAIN_AFTER)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(listen())
+        while True:
+            await news.wait()
+            news.clear()
+            await _try(house.keep_up)
 
 
 async def _try(go: Callable[[], Awaitable[None]]) -> None:

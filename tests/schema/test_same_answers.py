@@ -1,0 +1,161 @@
+"""Plain fields are read in place and documents are kept: whatever is asked, the answer is the one that Strawberry and
+graphql-core give by themselves."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+import strawberry
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    get_named_type,
+    is_interface_type,
+    is_leaf_type,
+    is_required_argument,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from auth.bearer import find_principal
+from auth.crypto.secret import Secret
+from resolvers.caller import Caller, Deployment
+from schema.api import build_api
+from schema.context import Context
+from schema.execution import Executor
+from schema.plain_fields import PlainFieldsExecutor
+from tests.plugins.play import Theatre
+from tests.support.server import Client
+from tests.support.world import Play
+
+OURS, STOCK = build_api(), build_api()
+SCHEMA = OURS._schema
+ROOTS = ["viewer", "accounts", "users", "identities", "services", "credentials", "auditEvents", "accessTokens"]
+
+
+@pytest.fixture(scope="module")
+def full(theatre: Theatre) -> Play:
+    """With something of everything in it."""
+    play = theatre.shared()
+    for name in ("ci", "backup"):
+        play.generate(name)
+    play.administrator.do(
+        "createWebhookEndpoint", "endpoint { id }", url="https://receiver.example/", eventTypes=["SERVICE_ENDING"]
+    )
+    return play
+
+
+def test_whatever_is_selected(full: Play) -> None:
+    @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+    @given(documents(), st.booleans(), st.sampled_from(["operator", "administrator", "member", "auditor"]))
+    def same(document: str, shown: bool, who: str) -> None:
+        ours, stock = both(full, getattr(full, who), document, {"shown": shown})
+        assert ours == stock
+
+    same()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ viewer { role } viewer { permissions role } }",
+        "{ a: viewer { b: role c: role ...F } } fragment F on Viewer { role user { email } }",
+        "{ credentials { nodes { id name ... on Credential { status usable } ...F } } } fragment F on Node { id }",
+        "{ credentials { nodes { auditEvents { nodes { id } } id } } }",
+        "{ users { nodes { id email } } viewer { role } }",
+        '{ node(id: "nothing") { id } viewer { role } }',
+        '{ nodes(ids: ["nothing"]) { id } }',
+        "{ credentials(first: 1000) { nodes { id } } }",
+        "{ credentials { nodes { nothing } } }",
+        "{ credentials { nodes { id }",
+        'mutation { login(input: {apiKey: "a", apiSecret: "b"}) { accessToken userErrors { code message } } }',
+        "{ __typename viewer { __typename } __schema { queryType { name } } }",
+    ],
+)
+@pytest.mark.parametrize("who", ["member", "nobody"])
+def test_whatever_goes_wrong(full: Play, document: str, who: str) -> None:
+    ours, stock = both(full, getattr(full, who), document, {})
+    assert ours == stock
+
+
+@strawberry.type
+class Broken:
+    fine: str = "fine"
+    missing: str | None = None
+    null: str | None = strawberry.field(default=None)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "failing":
+            raise ValueError("it is broken")
+        return super().__getattribute__(name)
+
+    failing: int = 0
+    wrong: int = strawberry.field(default=cast(Any, "no number"))
+    never_null: str = strawberry.field(default=cast(Any, None))
+
+
+@strawberry.type
+class BrokenQuery:
+    @strawberry.field
+    def broken(self) -> Broken | None:
+        return Broken()
+
+    @strawberry.field
+    async def list(self) -> list[Broken | None]:
+        return [Broken(), None, Broken()]
+
+
+@pytest.mark.parametrize("fields", ["fine null missing", "failing fine", "fine wrong", "neverNull fine", "fine: null"])
+@pytest.mark.parametrize("root", ["broken", "list"])
+def test_a_field_that_is_null_where_it_may_not_be_or_fails_is_told_of_alike(root: str, fields: str) -> None:
+    api = strawberry.Schema(BrokenQuery)
+    document = f"{{ {root} {{ {fields} __typename }} again: {root} {{ fine }} }}"
+    ours = asyncio.run(Executor(api._schema, PlainFieldsExecutor).execute(document, None, None, None))
+    assert told(ours) == told(asyncio.run(strawberry.Schema(BrokenQuery).execute(document)))
+
+
+def both(play: Play, client: Client, document: str, variables: dict[str, Any]) -> tuple[Any, Any]:
+    async def use(deployment: Deployment) -> tuple[Any, Any]:
+        now = deployment.clock()
+        principal = await find_principal(Secret(client.token or ""), now, deployment.session_rules)
+        caller = Caller(principal, None, now, deployment)
+        ours = await OURS.executor.execute(document, variables, None, Context(caller))
+        stock = await STOCK.execute(document, variable_values=variables, context_value=Context(caller))
+        return told(ours), told(stock)
+
+    return play.server.run(use)
+
+
+def told(result: Any) -> Any:
+    errors = [(error.message, error.path, error.locations) for error in result.errors or ()]
+    return result.data, errors
+
+
+def selections(type_: GraphQLObjectType, depth: int) -> st.SearchStrategy[str]:
+    """Some of what a type has to be asked for, in any order, some of it twice, under other names, or on a condition."""
+    fields = [
+        selected(name, field, depth)
+        for name, field in type_.fields.items()
+        if not any(is_required_argument(argument) for argument in field.args.values())
+        and (depth or is_leaf_type(get_named_type(field.type)))
+        and not is_interface_type(get_named_type(field.type))
+    ]
+    return st.lists(st.one_of(*fields), min_size=1, max_size=6).map(lambda chosen: f"{{ {' '.join(chosen)} }}")
+
+
+@st.composite
+def selected(draw: st.DrawFn, name: str, field: GraphQLField, depth: int) -> str:
+    type_ = get_named_type(field.type)
+    alias = draw(st.sampled_from(["", "", "", f"{name}Again: "]))
+    condition = draw(st.sampled_from(["", "", "", " @include(if: $shown)", " @skip(if: $shown)"]))
+    inside = draw(selections(type_, depth - 1)) if isinstance(type_, GraphQLObjectType) else ""
+    return f"{alias}{name}{condition} {inside}"
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> str:
+    assert SCHEMA.query_type is not None
+    fields = SCHEMA.query_type.fields
+    roots = draw(st.lists(st.sampled_from(ROOTS), min_size=1, max_size=2, unique=True))
+    asked = [draw(selected(name, fields[name], 3)) for name in roots]
+    return f"query ($shown: Boolean!) {{ __typename @include(if: $shown) {' '.join(asked)} }}"
