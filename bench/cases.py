@@ -11,11 +11,11 @@ _SECRET: Part = (29, 93)
 BATCH = 100
 
 _SINGLE = """mutation ($input: VerifyCredentialInput!) {
-  verifyCredential(input: $input) { decision code credential { id name } userErrors { code message } }
+  verifyCredential(input: $input) { decision code userErrors { code message } }
 }"""
 _SEVERAL = """mutation ($input: VerifyCredentialsInput!) {
   verifyCredentials(input: $input) {
-    results { decision code credential { id name } } userErrors { code message }
+    results { decision code } userErrors { code message }
   }
 }"""
 

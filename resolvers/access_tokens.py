@@ -8,13 +8,13 @@ from auth.crypto.access_token import Claims, read_access_token
 from auth.crypto.secret import Secret
 from auth.permissions import Permission
 from auth.policy import authorize
-from models.check_facts import CredentialFacts
+from models.check_facts import CredentialFacts, read_facts
 from models.database import transaction
 from models.ids import Kind
 from models.revoked_token import RevokedToken
 from resolvers.audit import EventType, lock_chain, record
 from resolvers.caller import Caller
-from resolvers.check_credential import Verdict, authenticate, find_known, is_usable, judge
+from resolvers.check_credential import Verdict, authenticate, is_usable, judge
 from resolvers.errors import ErrorCode, refuse
 from resolvers.throttling import LOGIN, throttled
 
@@ -80,27 +80,27 @@ async def forget_revoked_tokens(now: datetime) -> None:
 async def _read(caller: Caller, token: Secret) -> Introspection | None:
     """A token of ours that has neither expired nor been revoked, and whose credential still is for the service that
     the token was issued for."""
-    claims = await _living(caller, token)
-    if claims is None:
+    found = await _living(caller, token)
+    if found is None or found.claims.scope not in ("", found.known.service.code):
         return None
-    found = await find_known(caller.deployment, claims.client_id)
-    if found is None or claims.scope not in ("", found.service.code):
-        return None
-    return Introspection(claims, found)
+    return found
 
 
-async def _living(caller: Caller, token: Secret) -> Claims | None:
-    """What a token says, unless it was revoked; remembered, or read from it and looked up."""
+async def _living(caller: Caller, token: Secret) -> Introspection | None:
+    """What a token says, unless it was revoked, and its credential; remembered, or read from it and looked up."""
     deployment, memory = caller.deployment, caller.deployment.memory
     token_hash, epoch = sha256(token.reveal().encode(errors="surrogateescape")).digest(), memory.epoch
     remembered = memory.find_token(token_hash)
     if remembered is not None:
-        return remembered if remembered.holds(deployment.keyring, caller.now) else None
+        return Introspection(*remembered) if remembered[0].holds(deployment.keyring, caller.now) else None
     claims = _claims(caller, token)
     if claims is None or await RevokedToken.exists(id=claims.token_id):
         return None
-    memory.remember_token(token_hash, claims, epoch)
-    return claims
+    known = await read_facts(claims.client_id)
+    if known is None:
+        return None
+    memory.remember_token(token_hash, claims, known, epoch)
+    return Introspection(claims, known)
 
 
 def _claims(caller: Caller, token: Secret) -> Claims | None:

@@ -23,6 +23,7 @@ from models.database import transaction
 from models.ids import Kind
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller, Deployment
+from resolvers.check_memory import hash_shown
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
 from resolvers.networks import is_address_allowed
 from resolvers.throttling import LOGIN, throttled
@@ -78,12 +79,13 @@ class Question:
     client_address: str | None = None
 
 
-def verify_remembered(deployment: Deployment, scope: Scope, question: Question, now: datetime) -> Verdict | None:
-    """The same as `verify_credential`, at once, where the secret is right and nothing need be read; else None."""
-    found = deployment.memory.find(question.api_key)
-    if found is None or not _is_secret_of(deployment, found, question.api_secret):
-        return None
-    return judge(deployment, scope, found, question.service, question.client_address, now)
+def verify_remembered(
+    deployment: Deployment, scope: Scope, shown: bytes, service: str | None, client_address: str | None, now: datetime
+) -> Verdict | None:
+    """The same as `verify_credential`, at once, where the secret is right and nothing need be read; else None. `shown`
+    is key and secret, `key:secret`."""
+    found = deployment.memory.find(hash_shown(shown))
+    return None if found is None else judge(deployment, scope, found, service, client_address, now)
 
 
 async def verify_credential(caller: Caller, question: Question) -> Verdict:
@@ -138,9 +140,6 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
 
 
 async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
-    remembered = verify_remembered(caller.deployment, scope, question, caller.now)
-    if remembered is not None:
-        return remembered
     found = await authenticate(caller.deployment, question.api_key, question.api_secret)
     return judge(caller.deployment, scope, found, question.service, question.client_address, caller.now)
 
@@ -171,32 +170,18 @@ def judge(
 async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> CredentialFacts | None:
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
     that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database."""
-    if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
-        return None
-    memory = deployment.memory
-    found, epoch = memory.find(api_key), memory.epoch
+    memory, secret = deployment.memory, api_secret.reveal()
+    shown = hash_shown(f"{api_key}:{secret}".encode(errors="surrogatepass"))
+    found, epoch = memory.find(shown), memory.epoch
     if found is not None:
-        return found if _is_secret_of(deployment, found, api_secret) else None
+        return found
+    if not is_api_key(api_key) or not is_api_secret(secret):
+        return None
     found = await read_facts(api_key)
-    if found is None:
-        secret_matches(deployment.keyring, None, None, api_key, api_secret)
+    hashing_key_id, kept = (found.hashing_key_id, found.secret_hash) if found else (None, None)
+    if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret) or found is None:
         return None
-    if not _is_secret_of(deployment, found, api_secret):
-        return None
-    memory.remember(found, epoch)
-    return found
-
-
-def _is_secret_of(deployment: Deployment, found: CredentialFacts, secret: Secret) -> bool:
-    return secret_matches(deployment.keyring, found.hashing_key_id, found.secret_hash, found.api_key, secret)
-
-
-async def find_known(deployment: Deployment, api_key: str) -> CredentialFacts | None:
-    """A credential by its public key, which something else than its secret vouches for; remembered, or read."""
-    memory = deployment.memory
-    found, epoch = memory.find(api_key), memory.epoch
-    if found is None and (found := await read_facts(api_key)):
-        memory.remember(found, epoch)
+    memory.remember(shown, found, epoch)
     return found
 
 

@@ -3,12 +3,16 @@
 Facts are remembered, not verdicts, and judged by the clock each time. What is remembered is believed only while the
 epoch (see models.check_epoch) was asked within the last moment; a change seen there drops what it concerns, and a
 process that can't ask believes nothing and asks the database for each check.
+
+A credential is found by the SHA-256 of its key and secret together, so by those alone who show both: to find it is to
+have compared the secret. It is 256 random bits, which nobody guesses from a hash.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from time import monotonic
 from typing import TypeVar
 
@@ -52,11 +56,11 @@ class CheckMemory:
 
     def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
-        self._credentials: OrderedDict[str, CredentialFacts] = OrderedDict()
-        self._by_id: dict[bytes, CredentialFacts] = {}
+        self._credentials: OrderedDict[bytes, CredentialFacts] = OrderedDict()
+        self._shown: dict[bytes, bytes] = {}
         self._parties: dict[bytes, PartyFacts] = {}
         self._gateways: dict[str, Gateway] = {}
-        self._tokens: OrderedDict[bytes, Claims] = OrderedDict()
+        self._tokens: OrderedDict[bytes, tuple[Claims, CredentialFacts]] = OrderedDict()
         self._epoch = -1
         self._believed_until = -1.0
 
@@ -68,30 +72,25 @@ class CheckMemory:
     def is_believed(self) -> bool:
         return self._seconds() < self._believed_until
 
-    def find(self, api_key: str) -> CredentialFacts | None:
-        """What is remembered of a key, if nothing of it has changed and it may be believed."""
-        found = self._credentials.get(api_key)
-        if found is None or self._seconds() >= self._believed_until:
+    def find(self, shown: bytes) -> CredentialFacts | None:
+        """What is remembered of whose key and secret were shown (see `hash_shown`), if nothing of it has changed and
+        it may be believed."""
+        found = self._credentials.get(shown)
+        if found is None or self._seconds() >= self._believed_until or not _is_current(found):
             return None
-        parties = found.account.is_current and found.owner.is_current
-        if not (parties and found.identity.is_current and found.service.is_current):
-            return None
-        self._credentials.move_to_end(api_key)
+        self._credentials.move_to_end(shown)
         return found
 
-    def remember(self, facts: CredentialFacts, read_at_epoch: int) -> None:
+    def remember(self, shown: bytes, facts: CredentialFacts, read_at_epoch: int) -> None:
         """Remembers what was read from the database, unless something has changed since."""
         if read_at_epoch != self._epoch:
             return
-        if len(self._parties) >= _MOST_PARTIES:
-            self.forget()
-        facts.account, facts.owner = self._shared(facts.account), self._shared(facts.owner)
-        facts.identity, facts.service = self._shared(facts.identity), self._shared(facts.service)
-        self._credentials[facts.api_key] = facts
-        self._by_id[facts.id] = facts
+        self._share_parties(facts)
+        self._credentials[shown] = facts
+        self._shown[facts.id] = shown
         if len(self._credentials) > MOST_CREDENTIALS:
             _, oldest = self._credentials.popitem(last=False)
-            del self._by_id[oldest.id]
+            del self._shown[oldest.id]
 
     def find_gateway(self, token_hash: str) -> Gateway | None:
         return self._gateways.get(token_hash) if self.is_believed() else None
@@ -100,14 +99,17 @@ class CheckMemory:
         if read_at_epoch == self._epoch and len(self._gateways) < _MOST_GATEWAYS:
             self._gateways[token_hash] = gateway
 
-    def find_token(self, token_hash: bytes) -> Claims | None:
-        """What an access token says that was signed by us and has not been revoked; it may have expired since."""
-        return self._tokens.get(token_hash) if self.is_believed() else None
+    def find_token(self, token_hash: bytes) -> tuple[Claims, CredentialFacts] | None:
+        """What an access token says that was signed by us and has not been revoked, and whose credential's; it may have
+        expired since."""
+        found = self._tokens.get(token_hash)
+        return found if found is not None and self.is_believed() and _is_current(found[1]) else None
 
-    def remember_token(self, token_hash: bytes, claims: Claims, read_at_epoch: int) -> None:
+    def remember_token(self, token_hash: bytes, claims: Claims, facts: CredentialFacts, read_at_epoch: int) -> None:
         if read_at_epoch != self._epoch:
             return
-        self._tokens[token_hash] = claims
+        self._share_parties(facts)
+        self._tokens[token_hash] = claims, facts
         if len(self._tokens) > _MOST_TOKENS:
             self._tokens.popitem(last=False)
 
@@ -141,13 +143,19 @@ class CheckMemory:
         id_ = subject_id.encode()
         if party := self._parties.pop(id_, None):
             party.is_current = False
-        if credential := self._by_id.pop(id_, None):
-            self._credentials.pop(credential.api_key, None)
+        if shown := self._shown.pop(id_, None):
+            self._credentials.pop(shown, None)
         kind = subject_id.partition("_")[0]
         if kind == Kind.CREDENTIAL:
             self._tokens.clear()
         if kind in {Kind.ACCOUNT, Kind.ACCESS_TOKEN, Kind.USER}:
             self._gateways.clear()
+
+    def _share_parties(self, facts: CredentialFacts) -> None:
+        if len(self._parties) >= _MOST_PARTIES:
+            self.forget()
+        facts.account, facts.owner = self._shared(facts.account), self._shared(facts.owner)
+        facts.identity, facts.service = self._shared(facts.identity), self._shared(facts.service)
 
     def _shared(self, party: Party) -> Party:
         """The one object for these facts; what was remembered of the same party and is otherwise now is outdated."""
@@ -162,7 +170,18 @@ class CheckMemory:
     def forget(self) -> None:
         """Forgets everything."""
         self._credentials.clear()
-        self._by_id.clear()
+        self._shown.clear()
         self._parties.clear()
         self._gateways.clear()
         self._tokens.clear()
+
+
+def hash_shown(key_and_secret: bytes) -> bytes:
+    """What credentials are found by: of `key:secret`, as in HTTP's Basic scheme. No key or secret has a colon in it, so
+    nothing else is the same."""
+    return sha256(key_and_secret).digest()
+
+
+def _is_current(facts: CredentialFacts) -> bool:
+    people = facts.account.is_current and facts.owner.is_current
+    return people and facts.identity.is_current and facts.service.is_current

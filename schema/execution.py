@@ -50,12 +50,14 @@ class Executor:
     ) -> ExecutionResult:
         """The answer to one operation of a document. What is wrong with it stands in the answer."""
         prepared = self._prepare(text)
-        if prepared.document is None or prepared.errors:
+        if prepared.document is None:
             return ExecutionResult(None, prepared.errors)
         try:
             _check(prepared.document, operation_name)
         except OperationUnclear as unclear:
             return ExecutionResult(None, [GraphQLError(str(unclear), original_error=unclear)])
+        if prepared.errors:
+            return ExecutionResult(None, prepared.errors)
         result = execute(
             self._schema,
             prepared.document,

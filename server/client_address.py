@@ -1,6 +1,7 @@
 """Where a request comes from: the socket's address, or what configured proxies say of it."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.requests import Request
@@ -30,6 +31,7 @@ def _first_untrusted(address: Address, hops: Iterable[str], trusted_proxies: Net
     return address
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
     """The address in its one spelling: without the zone, which only its own machine knows, and as IPv4 where it is
     one in the clothes of IPv6, as sockets for both have it."""

@@ -7,8 +7,10 @@ errors are not, since they can hold secrets.
 import sys
 import traceback
 from time import perf_counter
+from typing import Any
 from uuid import uuid4
 
+import orjson
 import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,13 +20,17 @@ from models.database import is_unavailable
 log = structlog.get_logger("sealkey")
 
 
+def _as_json(event: Any, **_options: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
 def configure_logs() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_as_json),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -98,32 +98,32 @@ async def _verdict(deployment: Deployment, scope: Scope, headers: dict[bytes, by
     scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
     scheme = scheme.lower()
     if scheme != b"bearer":
-        key, secret = _basic(shown) if scheme == b"basic" else _key_and_secret(headers)
-        question = Question(key, secret, service, client_address)
+        key_and_secret = _basic(shown) if scheme == b"basic" else _key_and_secret(headers)
         gateway = remembered_gateway(deployment, token, now) if token else None
-        if gateway is not None and (verdict := verify_remembered(deployment, gateway.scope, question, now)):
-            return verdict
+        if gateway is not None:
+            verdict = verify_remembered(deployment, gateway.scope, key_and_secret, service, client_address, now)
+            if verdict is not None:
+                return verdict
     principal = await find_gateway(deployment, token, now) if token else None
     client = scope["client"]
     caller = Caller(principal, client[0] if client else None, now, deployment)
     if scheme != b"bearer":
-        return await verify_credential(caller, question)
+        key, _, secret = key_and_secret.decode(errors="replace").partition(":")
+        return await verify_credential(caller, Question(key, Secret(secret), service, client_address))
     access_token = Secret(shown.strip().decode("latin-1"))
     return await verify_access_token(caller, access_token, service=service, client_address=client_address)
 
 
-def _basic(shown: bytes) -> tuple[str, Secret]:
-    """RFC 7617. What can't be read is a key that nobody has."""
+def _basic(shown: bytes) -> bytes:
+    """`key:secret` (RFC 7617). What can't be read is a key that nobody has."""
     try:
-        key, separator, secret = a2b_base64(shown.strip(), strict_mode=True).decode().partition(":")
+        return a2b_base64(shown.strip(), strict_mode=True)
     except ValueError:
-        return "", Secret("")
-    return (key, Secret(secret)) if separator else ("", Secret(""))
+        return b""
 
 
-def _key_and_secret(headers: dict[bytes, bytes]) -> tuple[str, Secret]:
-    key, secret = headers.get(b"x-api-key", b""), headers.get(b"x-api-secret", b"")
-    return key.decode("latin-1"), Secret(secret.decode("latin-1"))
+def _key_and_secret(headers: dict[bytes, bytes]) -> bytes:
+    return headers.get(b"x-api-key", b"") + b":" + headers.get(b"x-api-secret", b"")
 
 
 def _required_service(scope: Scope, headers: dict[bytes, bytes]) -> str | None:

@@ -29,6 +29,7 @@ class Deployed:
             "delivery": {"method": "VIEW_AND_COPY"},
         }
         selection = "delivery { ... on ViewAndCopyDelivery { apiKey apiSecret } }"
+        self.operator_token, self.service_id = world.operator_token, world.alder.services["certificates"]
         member = servers[0].client(world.alder.tokens["member"])
         self.keys = member.do("generateCredential", selection, **wanted)["delivery"]
 

@@ -1,0 +1,143 @@
+"""What is remembered of credentials is bounded, and believed only as long as nothing can have changed."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from models.account import AccountStatus
+from models.check_epoch import CheckChange
+from models.check_facts import AccountFacts, CredentialFacts, IdentityFacts, OwnerFacts, ServiceFacts
+from models.identity import IdentityStatus
+from models.instants import LONG_AGO, NEVER
+from models.user import Role, UserStatus
+from resolvers import check_memory
+from resolvers.check_memory import BELIEVED_SECONDS, CheckMemory, hash_shown
+
+
+class Epochs:
+    """The database's epoch, and what was changed at each of its steps; and a clock."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.seconds, self.changes, self.is_away = 0.0, list[CheckChange](), False
+        patch.setattr(check_memory, "current_epoch", self.current)
+        patch.setattr(check_memory, "changes_since", self.since)
+        self.memory = CheckMemory(lambda: self.seconds)
+        asyncio.run(self.memory.refresh())
+
+    async def current(self) -> int:
+        if self.is_away:
+            raise OSError("the database is away")
+        return len(self.changes)
+
+    async def since(self, epoch: int, limit: int) -> list[CheckChange]:
+        return self.changes[epoch:][:limit]
+
+    def change(self, id_: bytes) -> None:
+        self.changes.append(CheckChange(epoch=len(self.changes) + 1, subject_id=id_.decode()))
+
+    def remember(self, facts: CredentialFacts) -> bytes:
+        self.memory.remember(shown := hash_shown(facts.id), facts, self.memory.epoch)
+        return shown
+
+
+@pytest.fixture
+def epochs(monkeypatch: pytest.MonkeyPatch) -> Epochs:
+    return Epochs(monkeypatch)
+
+
+def facts(like: CredentialFacts | None = None) -> CredentialFacts:
+    """Of a new credential; of the same parties as another's, read anew."""
+
+    def id_(kind: str, same: bytes | None = None) -> bytes:
+        return same or f"{kind}_{uuid4().hex}".encode()
+
+    now = datetime(2026, 1, 15, tzinfo=UTC)
+    return CredentialFacts(
+        id=id_("cred"),
+        api_key="key",
+        name="ci",
+        secret_hash=bytes(32),
+        hashing_key_id="credential-hashing-1",
+        expires_at=NEVER,
+        revoked_at=None,
+        networks=(),
+        account=AccountFacts(id_("acct", like.account.id if like else None), True, AccountStatus.ACTIVE),
+        owner=OwnerFacts(id_("user", like.owner.id if like else None), True, Role.MEMBER, UserStatus.ACTIVE, True),
+        identity=IdentityFacts(id_("idty", like.identity.id if like else None), True, IdentityStatus.ACTIVE, NEVER),
+        service=ServiceFacts(id_("svc", like.service.id if like else None), True, "tls", LONG_AGO, now, None, None),
+    )
+
+
+def test_it_is_believed_for_less_than_a_second_after_the_epoch_was_asked(epochs: Epochs) -> None:
+    shown = epochs.remember(facts())
+    epochs.seconds += BELIEVED_SECONDS - 0.001
+    assert epochs.memory.find(shown)
+    epochs.seconds += 0.001
+    assert BELIEVED_SECONDS < 1
+    assert epochs.memory.find(shown) is None
+    asyncio.run(epochs.memory.refresh())
+    assert epochs.memory.find(shown)
+
+
+def test_it_is_not_believed_from_the_moment_that_a_change_of_its_own_can_not_be_settled(epochs: Epochs) -> None:
+    shown = epochs.remember(facts())
+    epochs.is_away = True
+    with pytest.raises(OSError, match="away"):
+        asyncio.run(epochs.memory.settle())
+    assert epochs.memory.find(shown) is None
+
+
+@pytest.mark.parametrize("party", ["account", "owner", "identity", "service"])
+def test_a_change_of_whom_it_depends_on_drops_all_who_depend_on_the_same_and_nobody_else(
+    epochs: Epochs, party: str
+) -> None:
+    first = facts()
+    second, other = facts(like=first), facts()
+    shown = [epochs.remember(each) for each in (first, second, other)]
+    epochs.change(getattr(first, party).id)
+    asyncio.run(epochs.memory.refresh())
+    assert [epochs.memory.find(each) for each in shown] == [None, None, other]
+
+
+def test_a_change_of_a_credential_drops_it_alone(epochs: Epochs) -> None:
+    first = facts()
+    shown = [epochs.remember(each) for each in (first, facts(like=first))]
+    epochs.change(first.id)
+    asyncio.run(epochs.memory.refresh())
+    assert [epochs.memory.find(each) is None for each in shown] == [True, False]
+
+
+def test_what_was_read_before_a_change_is_not_remembered_after_it(epochs: Epochs) -> None:
+    read, epoch = facts(), epochs.memory.epoch
+    epochs.change(b"svc_of_somebody_else")
+    asyncio.run(epochs.memory.refresh())
+    epochs.memory.remember(shown := hash_shown(read.id), read, epoch)
+    assert epochs.memory.find(shown) is None
+
+
+def test_a_process_that_is_too_far_behind_forgets_everything(epochs: Epochs) -> None:
+    shown = epochs.remember(facts())
+    for _ in range(check_memory._CHANGES_AT_ONCE):
+        epochs.change(b"svc_of_somebody_else")
+    asyncio.run(epochs.memory.refresh())
+    assert epochs.memory.find(shown) is None
+
+
+def test_facts_of_a_party_that_are_newer_than_those_remembered_outdate_them(epochs: Epochs) -> None:
+    first = facts()
+    newer = facts(like=first)
+    newer.service.suspended_at = LONG_AGO
+    shown = [epochs.remember(each) for each in (first, newer)]
+    assert [epochs.memory.find(each) for each in shown] == [None, newer]
+
+
+def test_it_is_bounded_and_what_was_not_asked_about_for_the_longest_time_goes_first(
+    epochs: Epochs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check_memory, "MOST_CREDENTIALS", 3)
+    shown = [epochs.remember(facts()) for _ in range(3)]
+    assert epochs.memory.find(shown[0])
+    shown += [epochs.remember(facts()) for _ in range(2)]
+    assert [epochs.memory.find(each) is not None for each in shown] == [True, False, False, True, True]
