@@ -28,6 +28,7 @@ from server.app import GRAPHIQL_DIST, create_app, deployed
 from server.demo import DemoRefused, Person, prepare_demo
 from server.logs import configure_logs
 from server.settings import Settings, SettingsUnusable, load_settings
+from server.wire_protocol import WireProtocol
 
 Arguments = ParamSpec("Arguments")
 
@@ -257,6 +258,7 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
     return {
         "host": settings.host,
         "port": settings.port,
+        "http": WireProtocol,
         "log_level": "warning",
         "access_log": False,
         # A client's address is the socket's; headers that claim another are not believed.

@@ -11,6 +11,8 @@ costs more than the answer. For the same reason checks are counted and not logge
 
 from binascii import a2b_base64
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import parse_qsl
 
 import orjson
@@ -26,7 +28,7 @@ from server.identification import find_gateway, remembered_gateway
 from server.logs import log_fault
 
 PATH = "/verify"
-_Header = tuple[bytes, bytes]
+Header = tuple[bytes, bytes]
 # All that is read of a request. A second one of the same name is its client's, and nobody knows which is which.
 _READ = frozenset(
     {
@@ -39,6 +41,7 @@ _READ = frozenset(
         b"accept",
     }
 )
+_NO_BODY = (b"content-length", b"0")
 _NO_STORE = (b"cache-control", b"no-store")
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Sealkey", charset="UTF-8", Bearer realm="Sealkey"')
 _ALLOW, _DENY = (b"x-sealkey-decision", b"ALLOW"), (b"x-sealkey-decision", b"DENY")
@@ -63,22 +66,49 @@ async def verify(deployment: Deployment, scope: Scope, send: Send) -> None:
     try:
         headers = _read(scope["headers"])
         wants_json = b"application/json" in headers.get(b"accept", b"")
-        verdict = await _verdict(deployment, scope, headers)
+        asked = _asked(deployment, scope["path"] == PATH, scope["query_string"], headers)
+        verdict = _at_once(deployment, asked) or await _later(deployment, asked, scope["client"])
     except _Ambiguous:
-        await _refuse(send, 400, b"BAD_REQUEST", wants_json)
+        await _send(send, 400, _refusal(b"BAD_REQUEST"), wants_json)
     except Denied:
-        await _refuse(send, 403, b"GATEWAY_NOT_ALLOWED", wants_json)
+        await _send(send, 403, _refusal(b"GATEWAY_NOT_ALLOWED"), wants_json)
     except Exception as error:  # noqa: BLE001  (whatever it is, nobody is let in, and its text may hold a secret)
         log_fault(error)
         if is_unavailable(error):
-            await _refuse(send, 503, b"UNAVAILABLE", wants_json, (b"retry-after", b"1"))
+            await _send(send, 503, [*_refusal(b"UNAVAILABLE"), (b"retry-after", b"1")], wants_json)
         else:
-            await _refuse(send, 500, b"INTERNAL_SERVER_ERROR", wants_json)
+            await _send(send, 500, _refusal(b"INTERNAL_SERVER_ERROR"), wants_json)
     else:
-        await _answer(send, verdict, wants_json)
+        await _send(send, _STATUS[verdict.code], _headers(verdict), wants_json, verdict)
 
 
-def _read(headers: Iterable[_Header]) -> dict[bytes, bytes]:
+def verify_at_once(deployment: Deployment, query: bytes, headers: Iterable[Header]) -> tuple[int, list[Header]] | None:
+    """The same at PATH where nothing need be read and no body is wanted: status and headers. Else None."""
+    try:
+        found = _read(headers)
+        if b"application/json" in found.get(b"accept", b""):
+            return None
+        verdict = _at_once(deployment, _asked(deployment, True, query, found))
+    except _Ambiguous:
+        return None
+    if verdict is None:
+        return None
+    return _STATUS[verdict.code], [*_headers(verdict), _NO_BODY]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What a gateway asks. `shown` is an access token, or key and secret: `key:secret`."""
+
+    now: datetime
+    service: str | None
+    client_address: str | None
+    gateway_token: Secret | None
+    is_token: bool
+    shown: bytes
+
+
+def _read(headers: Iterable[Header]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in _READ:
@@ -88,30 +118,49 @@ def _read(headers: Iterable[_Header]) -> dict[bytes, bytes]:
     return found
 
 
-async def _verdict(deployment: Deployment, scope: Scope, headers: dict[bytes, bytes]) -> Verdict:
-    now = deployment.clock()
-    service = _required_service(scope, headers)
-    address = headers.get(b"x-sealkey-client-address")
-    client_address = address.decode("latin-1") if address is not None else None
-    gateway_token = headers.get(b"x-sealkey-gateway-token")
-    token = Secret(gateway_token.decode("latin-1")) if gateway_token else None
+def _asked(deployment: Deployment, is_at_path: bool, query: bytes, headers: dict[bytes, bytes]) -> _Asked:
+    """Raises _Ambiguous."""
+    service = _service_in(query) if is_at_path else _text(headers.get(b"x-sealkey-service-required"))
+    gateway_token = _text(headers.get(b"x-sealkey-gateway-token"))
     scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
-    scheme = scheme.lower()
-    if scheme != b"bearer":
-        key_and_secret = _basic(shown) if scheme == b"basic" else _key_and_secret(headers)
-        gateway = remembered_gateway(deployment, token, now) if token else None
-        if gateway is not None:
-            verdict = verify_remembered(deployment, gateway.scope, key_and_secret, service, client_address, now)
-            if verdict is not None:
-                return verdict
-    principal = await find_gateway(deployment, token, now) if token else None
-    client = scope["client"]
-    caller = Caller(principal, client[0] if client else None, now, deployment)
-    if scheme != b"bearer":
-        key, _, secret = key_and_secret.decode(errors="replace").partition(":")
-        return await verify_credential(caller, Question(key, Secret(secret), service, client_address))
-    access_token = Secret(shown.strip().decode("latin-1"))
-    return await verify_access_token(caller, access_token, service=service, client_address=client_address)
+    match scheme.lower():
+        case b"bearer":
+            is_token, shown = True, shown.strip()
+        case b"basic":
+            is_token, shown = False, _basic(shown)
+        case _:
+            is_token, shown = False, headers.get(b"x-api-key", b"") + b":" + headers.get(b"x-api-secret", b"")
+    return _Asked(
+        deployment.clock(),
+        service,
+        _text(headers.get(b"x-sealkey-client-address")),
+        Secret(gateway_token) if gateway_token else None,
+        is_token,
+        shown,
+    )
+
+
+def _at_once(deployment: Deployment, asked: _Asked) -> Verdict | None:
+    """What needs nothing read; None for all else."""
+    if asked.is_token or asked.gateway_token is None:
+        return None
+    gateway = remembered_gateway(deployment, asked.gateway_token, asked.now)
+    if gateway is None:
+        return None
+    return verify_remembered(deployment, gateway.scope, asked.shown, asked.service, asked.client_address, asked.now)
+
+
+async def _later(deployment: Deployment, asked: _Asked, client: tuple[str, int] | None) -> Verdict:
+    token = asked.gateway_token
+    principal = await find_gateway(deployment, token, asked.now) if token else None
+    caller = Caller(principal, client[0] if client else None, asked.now, deployment)
+    if asked.is_token:
+        access_token = Secret(asked.shown.decode("latin-1"))
+        return await verify_access_token(
+            caller, access_token, service=asked.service, client_address=asked.client_address
+        )
+    key, _, secret = asked.shown.decode(errors="replace").partition(":")
+    return await verify_credential(caller, Question(key, Secret(secret), asked.service, asked.client_address))
 
 
 def _basic(shown: bytes) -> bytes:
@@ -122,16 +171,8 @@ def _basic(shown: bytes) -> bytes:
         return b""
 
 
-def _key_and_secret(headers: dict[bytes, bytes]) -> bytes:
-    return headers.get(b"x-api-key", b"") + b":" + headers.get(b"x-api-secret", b"")
-
-
-def _required_service(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
-    """Under /verify/… the query is the client's, who must not choose."""
-    if scope["path"] != PATH:
-        required = headers.get(b"x-sealkey-service-required")
-        return required.decode("latin-1") if required is not None else None
-    query: bytes = scope["query_string"]
+def _service_in(query: bytes) -> str | None:
+    """The service that is required at PATH. Under /verify/… the query is the client's, who must not choose."""
     if not query:
         return None
     parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
@@ -140,39 +181,41 @@ def _required_service(scope: Scope, headers: dict[bytes, bytes]) -> str | None:
     return parameters[0][1]
 
 
-async def _answer(send: Send, verdict: Verdict, wants_json: bool) -> None:
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _headers(verdict: Verdict) -> list[Header]:
     code, known = verdict.code, verdict.known
     headers = [_NO_STORE, _ALLOW if code is DecisionCode.OK else _DENY, _CODE[code]]
-    status = _STATUS[code]
-    if status == 401:
+    if _STATUS[code] == 401:
         headers.append(_CHALLENGE)
-    if known is None:
-        await _send(send, status, headers, wants_json)
-        return
-    # For the upstream: ids and slugs of ours, nothing that somebody typed freely.
-    headers += [
-        (b"x-sealkey-credential", known.id),
-        (b"x-sealkey-credential-name", known.name.encode()),
-        (b"x-sealkey-account", known.account.id),
-        (b"x-sealkey-owner", known.owner.id),
-        (b"x-sealkey-identity", known.identity.id),
-        (b"x-sealkey-service", known.service.code.encode()),
-    ]
-    await _send(send, status, headers, wants_json, known.id.decode())
+    if known is not None:
+        # For the upstream: ids and slugs of ours, nothing that somebody typed freely.
+        headers += [
+            (b"x-sealkey-credential", known.id),
+            (b"x-sealkey-credential-name", known.name.encode()),
+            (b"x-sealkey-account", known.account.id),
+            (b"x-sealkey-owner", known.owner.id),
+            (b"x-sealkey-identity", known.identity.id),
+            (b"x-sealkey-service", known.service.code.encode()),
+        ]
+    return headers
 
 
-async def _refuse(send: Send, status: int, code: bytes, wants_json: bool, *more: _Header) -> None:
-    await _send(send, status, [_NO_STORE, _DENY, (b"x-sealkey-code", code), *more], wants_json)
+def _refusal(code: bytes) -> list[Header]:
+    return [_NO_STORE, _DENY, (b"x-sealkey-code", code)]
 
 
 async def _send(
-    send: Send, status: int, headers: list[_Header], wants_json: bool, credential: str | None = None
+    send: Send, status: int, headers: list[Header], wants_json: bool, verdict: Verdict | None = None
 ) -> None:
     body = b""
     if wants_json:
         (_, decision), (_, code) = headers[1:3]
+        credential = verdict.known.id.decode() if verdict and verdict.known else None
         body = orjson.dumps({"decision": decision.decode(), "code": code.decode(), "credential": credential})
         headers.append((b"content-type", b"application/json"))
-    headers.append((b"content-length", b"%d" % len(body)))
+    headers.append((b"content-length", b"%d" % len(body)) if body else _NO_BODY)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
