@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server import wire_protocol
+from server.verify import verify_at_once
 from tests.plugins.play import Theatre
 from tests.support.world import Play
 
@@ -20,14 +20,13 @@ class Asked:
         self.play, self.keys, self.at_once = play, play.keys(), 0
         wanted = {"name": "edge", "expiresAt": play.clock.in_(days=1)}
         self.token: str = play.operator.do("createGatewayToken", "token", **wanted)["token"]
-        verify_at_once = wire_protocol.verify_at_once
 
         def counted(*arguments: Any) -> Any:
             answer = verify_at_once(*arguments)
             self.at_once += answer is not None
             return answer
 
-        patch.setattr(wire_protocol, "verify_at_once", counted)
+        patch.setattr("server.wire_protocol.verify_at_once", counted)
         self.basic = b64encode(f"{self.keys['apiKey']}:{self.keys['apiSecret']}".encode()).decode()
 
     def ask(self, method: str, path: str, headers: list[tuple[str, str]]) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -93,7 +92,7 @@ def test_a_fault_on_the_way_is_answered_as_any_other(asked: Asked, monkeypatch: 
     def fail(*_arguments: Any) -> None:
         raise ValueError("broken")
 
-    monkeypatch.setattr(wire_protocol, "verify_at_once", fail)
+    monkeypatch.setattr("server.wire_protocol.verify_at_once", fail)
     assert asked.ask("GET", "/verify", BY["Basic"](asked))[0] == 200
 
 
