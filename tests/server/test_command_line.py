@@ -102,6 +102,16 @@ def test_the_demo_leaves_a_database_that_is_in_use_alone(data_dir: Path, databas
     assert error_of(refused).startswith("This database is in use: demo data goes into an empty one.")
 
 
+def test_the_demo_gives_nobody_a_new_password_where_it_can_not_serve(data_dir: Path, empty_database_url: str) -> None:
+    told = run(data_dir, "demo", database_url=empty_database_url).output
+    _, email, password = SIGN_IN.findall(told)[0]
+    with running_server(empty_database_url, data_dir, FakeClock()) as server:
+        port = server.url.rpartition(":")[2]
+        refused = run(data_dir, "demo", "--serve", "--port", port, database_url=empty_database_url)
+        assert error_of(refused).startswith(f"The server could not start on 127.0.0.1:{port}: Address already in use.")
+        assert sign_in(server, email, password)
+
+
 # ---------------------------------------------------------------- schema and database
 
 
