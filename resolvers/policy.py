@@ -66,14 +66,23 @@ def _check_sense(account: Account, changes: dict[str, Any]) -> None:
     """What makes no policy at all, whoever asks for it. Where two things do not go together, the one that was to be
     changed is at fault."""
     default, maximum = account.default_expiry_months, account.maximum_expiry_months
+    months = f"Between 1 and {MAXIMUM_MONTHS} months, please."
     rules = [
-        (0 <= (account.max_active_credentials_per_user or 0) <= MOST_CREDENTIALS, "max_active_credentials_per_user"),
-        (default is None or 1 <= default <= MAXIMUM_MONTHS, "default_expiry_months"),
-        (maximum is None or 1 <= maximum <= MAXIMUM_MONTHS, "maximum_expiry_months"),
-        (2048 <= (account.minimum_rsa_key_bits or 0) <= LARGEST_RSA_KEY_BITS, "minimum_rsa_key_bits"),
-        (bool(account.allowed_delivery_methods), "allowed_delivery_methods"),
+        (
+            0 <= (account.max_active_credentials_per_user or 0) <= MOST_CREDENTIALS,
+            "max_active_credentials_per_user",
+            f"Between 0 and {MOST_CREDENTIALS}, please.",
+        ),
+        (default is None or 1 <= default <= MAXIMUM_MONTHS, "default_expiry_months", months),
+        (maximum is None or 1 <= maximum <= MAXIMUM_MONTHS, "maximum_expiry_months", months),
+        (
+            2048 <= (account.minimum_rsa_key_bits or 0) <= LARGEST_RSA_KEY_BITS,
+            "minimum_rsa_key_bits",
+            f"Between 2048 and {LARGEST_RSA_KEY_BITS} bits, please.",
+        ),
+        (bool(account.allowed_delivery_methods), "allowed_delivery_methods", "Allow at least one delivery method."),
     ]
-    refuse_if_any(Refusal(ErrorCode.INVALID, "This is out of range.", (name,)) for holds, name in rules if not holds)
+    refuse_if_any(Refusal(ErrorCode.INVALID, message, (name,)) for holds, name, message in rules if not holds)
     by_default = "default_expiry_months"
     if default is None and not account.never_expires_allowed:
         message = "Credentials can't end never by default where never is not allowed."

@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -119,6 +120,8 @@ async def operator_create(email: str, name: str | None) -> None:
 def demo(then_serve: bool, host: str | None, port: int | None) -> None:
     """Fill an empty database with two accounts to play with, and say how to sign in."""
     settings = load_settings(host=host, port=port)
+    if then_serve:
+        _refuse_an_address_in_use(settings)  # before people get passwords that nobody would be told
     people = asyncio.run(_prepare_demo(settings))
     if then_serve:
         _serve_here(settings, lambda settings: _say_how_to_sign_in(settings, people))
@@ -246,6 +249,22 @@ def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
         server.run()
     if not server.started:
         raise click.ClickException(f"The server could not start on {settings.host}:{settings.port}; see above for why.")
+
+
+def _refuse_an_address_in_use(settings: Settings) -> None:
+    """Raises ClickException where nothing could listen."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+            listener.bind(address)
+    except OSError as error:
+        raise click.ClickException(
+            f"The server could not start on {settings.host}:{settings.port}: {error.strerror}. "
+            "Another port: --port 9000, or make run PORT=9000."
+        ) from None
 
 
 def _serve_with_workers(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 wins."""
 
 import os
+import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -9,7 +10,13 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from auth.bearer import SessionRules
 from auth.openid import ALGORITHMS, OpenIdRules
@@ -17,6 +24,9 @@ from resolvers.caller import PolicyBounds
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine, between whose programs nobody sits."""
+
+
+_NETWORKS = frozenset({"webhook_allowed_networks", "trusted_proxies"})
 
 
 class SettingsUnusable(Exception):
@@ -160,14 +170,26 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = [f"SEALKEY_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        wrong = dict.fromkeys(_what_is_wrong(str(each["loc"][0]), each["type"], each["msg"]) for each in error.errors())
         raise SettingsUnusable("; ".join(wrong)) from None
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        name = f"SEALKEY_{field[1].upper()}" if field else "A setting"
+        raise SettingsUnusable(f'{name}: a list is written in JSON, as ["first", "second"].') from None
     except ValueError:
         raise SettingsUnusable(f"{file} is not a TOML file.") from None
     if not settings.database.startswith(("sqlite://", "postgres://")):
         raise SettingsUnusable("SEALKEY_DATABASE_URL must begin with sqlite:// or postgres://.")
     _check_openid(settings)
     return settings
+
+
+def _what_is_wrong(name: str, kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        message = "There is no such setting"
+    elif name in _NETWORKS:
+        message = 'Networks are written without host bits, as ["10.0.0.0/8"]'
+    return f"SEALKEY_{name.upper()}: {message}"
 
 
 def _check_openid(settings: Settings) -> None:

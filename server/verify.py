@@ -2,8 +2,9 @@
 forward_auth and Envoy ext_authz: 200, 401 or 403, and headers for the upstream.
 
 The request's own Authorization (Basic or Bearer) or X-API-Key and X-API-Secret are what is checked; the gateway shows
-who it is by X-Sealkey-Gateway-Token. Which service is required the gateway says: at /verify in the query; at /verify/…,
-which is for gateways that append the path and query of their client's request, by X-Sealkey-Service-Required.
+who it is by X-Sealkey-Gateway-Token. Which service is required the gateway says: at /verify in the query or by
+X-Sealkey-Service-Required; at /verify/…, which is for gateways that append the path and query of their client's
+request, by that header, or that it is none.
 
 Asked about every call that the provider's APIs receive, this is plain ASGI: what a framework would make of a request
 costs more than the answer. For the same reason checks are counted and not logged.
@@ -41,6 +42,7 @@ _READ = frozenset(
         b"accept",
     }
 )
+_ANY_SERVICE = "*"
 _NO_BODY = (b"content-length", b"0")
 _NO_STORE = (b"cache-control", b"no-store")
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Sealkey", charset="UTF-8", Bearer realm="Sealkey"')
@@ -120,7 +122,12 @@ def _read(headers: Iterable[Header]) -> dict[bytes, bytes]:
 
 def _asked(deployment: Deployment, is_at_path: bool, query: bytes, headers: dict[bytes, bytes]) -> _Asked:
     """Raises _Ambiguous."""
-    service = _service_in(query) if is_at_path else _text(headers.get(b"x-sealkey-service-required"))
+    in_header = _text(headers.get(b"x-sealkey-service-required"))
+    if is_at_path:
+        in_query = _service_in(query)
+        service = in_header if in_query is None else in_query
+    else:
+        service = _service_at_any_path(in_header)
     gateway_token = _text(headers.get(b"x-sealkey-gateway-token"))
     scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
     match scheme.lower():
@@ -172,13 +179,21 @@ def _basic(shown: bytes) -> bytes:
 
 
 def _service_in(query: bytes) -> str | None:
-    """The service that is required at PATH. Under /verify/… the query is the client's, who must not choose."""
+    """The service that is required at PATH."""
     if not query:
         return None
     parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     if [name for name, _ in parameters] != ["service"]:
         raise _Ambiguous  # A misspelt name too: it would require nothing.
     return parameters[0][1]
+
+
+def _service_at_any_path(in_header: str | None) -> str | None:
+    """The query is the client's there, who must not choose; and a gateway that has said nothing, since its path has a
+    slash too many perhaps, must not let in for any service."""
+    if in_header is None:
+        raise _Ambiguous
+    return None if in_header == _ANY_SERVICE else in_header
 
 
 def _text(value: bytes | None) -> str | None:

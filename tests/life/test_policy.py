@@ -83,6 +83,23 @@ def test_nobody_makes_a_policy_of_nonsense(scene: Scene, who: str) -> None:
         assert refused(scene, who, **changes) == invalid, changes
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"maxActiveCredentialsPerUser": 1001}, "Between 0 and 1000, please."),
+        ({"maximumExpiryMonths": 1201}, "Between 1 and 1200 months, please."),
+        ({"minimumRsaKeyBits": 1024}, "Between 2048 and 16384 bits, please."),
+        ({"allowedDeliveryMethods": []}, "Allow at least one delivery method."),
+    ],
+)
+def test_what_is_out_of_range_is_told_the_range(scene: Scene, changes: dict[str, Any], told: str) -> None:
+    document = """mutation ($input: UpdateCredentialPolicyInput!) {
+        updateCredentialPolicy(input: $input) { userErrors { message } }
+    }"""
+    payload = scene.operator.data(document, input={"accountId": scene.alder.id, **changes})
+    assert payload["userErrors"] == [{"message": told}]
+
+
 def test_never_can_not_be_forbidden_while_it_is_the_default(scene: Scene) -> None:
     change(scene, "operator", neverExpiresAllowed=True, defaultExpiryMonths=None)
     assert refused(scene, "administrator", neverExpiresAllowed=False) == [("INVALID", ["neverExpiresAllowed"])]

@@ -102,6 +102,16 @@ def test_the_demo_leaves_a_database_that_is_in_use_alone(data_dir: Path, databas
     assert error_of(refused).startswith("This database is in use: demo data goes into an empty one.")
 
 
+def test_the_demo_gives_nobody_a_new_password_where_it_can_not_serve(data_dir: Path, empty_database_url: str) -> None:
+    told = run(data_dir, "demo", database_url=empty_database_url).output
+    _, email, password = SIGN_IN.findall(told)[0]
+    with running_server(empty_database_url, data_dir, FakeClock()) as server:
+        port = server.url.rpartition(":")[2]
+        refused = run(data_dir, "demo", "--serve", "--port", port, database_url=empty_database_url)
+        assert error_of(refused).startswith(f"The server could not start on 127.0.0.1:{port}: Address already in use.")
+        assert sign_in(server, email, password)
+
+
 # ---------------------------------------------------------------- schema and database
 
 
@@ -213,6 +223,10 @@ def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path) -> None:
         ("access_token_seconds", "29"),
         ("session_hours", "0.5"),
         ("invitation_days", "91"),
+        ("webhook_allowed_networks", "10.0.0.0/8"),
+        ("webhook_allowed_networks", '["10.0.0.1/8"]'),
+        ("trusted_proxies", '["nowhere"]'),
+        ("oidc_algorithms", "RS256"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named_and_its_value_is_not_repeated(data_dir: Path, name: str, value: str) -> None:
@@ -225,6 +239,13 @@ def test_a_setting_that_is_wrong_is_named_and_its_value_is_not_repeated(data_dir
 def test_all_wrong_settings_are_told_at_once(data_dir: Path) -> None:
     told = error_of(run(data_dir, "db", "upgrade", port="x", workers="x"))
     assert ("SEALKEY_PORT" in told, "SEALKEY_WORKERS" in told) == (True, True)
+
+
+def test_a_list_that_is_wrong_is_told_with_one_that_is_right(data_dir: Path) -> None:
+    told = error_of(run(data_dir, "db", "upgrade", trusted_proxies="10.0.0.0/8"))
+    assert told == 'SEALKEY_TRUSTED_PROXIES: a list is written in JSON, as ["first", "second"].'
+    told = error_of(run(data_dir, "db", "upgrade", trusted_proxies='["10.0.0.1/8"]'))
+    assert told == 'SEALKEY_TRUSTED_PROXIES: Networks are written without host bits, as ["10.0.0.0/8"]'
 
 
 @pytest.mark.parametrize("url", ["mysql://root:hunter2@localhost/db", "hunter2", "postgresql+hunter2://"])
@@ -276,7 +297,7 @@ def test_settings_come_from_a_file_and_the_environment_wins(data_dir: Path, tmp_
         (None, "which is not there."),
         ("port 80", "is not a TOML file."),
         ("\udcff", "is not a TOML file."),
-        ('password = "hunter2"', "SEALKEY_PASSWORD: "),
+        ('password = "hunter2"', "SEALKEY_PASSWORD: There is no such setting"),
     ],
     ids=["none", "no TOML", "no text", "an unknown setting"],
 )

@@ -50,8 +50,13 @@ OK, OTHER, BAD = (200, "OK"), (403, "WRONG_SERVICE"), (400, "BAD_REQUEST")
         ("/verify?Service=certificates", [], BAD),
         ("/verify?service=certificates&debug=", [], BAD),
         ("/verify?service=certificates", ["timestamps"], OK),
-        ("/verify", ["timestamps"], OK),
-        ("/verify/", [], OK),
+        ("/verify", ["timestamps"], OTHER),
+        ("/verify", ["certificates"], OK),
+        ("/verify?service=", ["certificates"], OTHER),
+        ("/verify/", [], BAD),
+        ("/verify/?service=certificates", [], BAD),
+        ("/verify/", ["*"], OK),
+        ("/verify", ["*"], OTHER),
         ("/verify/", ["certificates"], OK),
         ("/verify/", ["timestamps"], OTHER),
         ("/verify/", [""], OTHER),
@@ -83,7 +88,7 @@ def test_what_the_gateway_and_its_client_both_say_is_refused(gateway: Gateway, n
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/verify", "/verify/orders/7"])
 def test_any_method_will_do(gateway: Gateway, method: str, path: str) -> None:
-    assert gateway.ask(path, method=method) == OK
+    assert gateway.ask(path, (REQUIRED, "certificates"), method=method) == OK
 
 
 @pytest.mark.parametrize("path", ["/verifyx", "/verify%2Forders", "/Verify", "/v/verify"])
@@ -95,7 +100,7 @@ def test_other_paths_let_nobody_in(gateway: Gateway, path: str) -> None:
 def test_checks_are_not_logged_nor_are_the_paths_of_somebody_elses_api(gateway: Gateway) -> None:
     with recorded_logs() as logs:
         assert gateway.ask("/verify") == OK
-        assert gateway.ask("/verify/reset/a-secret-in-the-path") == OK
+        assert gateway.ask("/verify/reset/a-secret-in-the-path", (REQUIRED, "*")) == OK
         gateway.play.nobody.data("{ __typename }")  # what there is of the request before has been written by now
     assert "/verify" not in logs.getvalue()
     assert "a-secret-in-the-path" not in logs.getvalue()
