@@ -7,7 +7,7 @@ from typing import Any
 
 from auth.crypto.credential_csv import credential_csv
 from auth.crypto.envelopes import EnvelopeFormat, decrypt_command, seal_cms, seal_jwe
-from auth.crypto.public_keys import PublicKeyRefused, RecipientKey, read_public_key
+from auth.crypto.public_keys import PublicKeyFault, PublicKeyRefused, RecipientKey, read_public_key
 from auth.crypto.secret import Secret
 from models.account import Account, DeliveryMethod
 from resolvers.errors import ErrorCode, Refused, refuse
@@ -72,6 +72,7 @@ def accept_delivery(request: DeliveryRequest, account: Account) -> RecipientKey 
     if request.method is DeliveryMethod.ENCRYPTED_FILE:
         return _recipient(request.public_key, account.minimum_rsa_key_bits)
     if request.public_key is not None:
+        _refuse_if_private(request.public_key)
         raise _public_key_refused(ErrorCode.INVALID, "A public key is for ENCRYPTED_FILE only: leave it out.")
     return None
 
@@ -122,6 +123,15 @@ def _recipient(public_key: Secret | None, minimum_bits: int) -> RecipientKey:
     except PublicKeyRefused as refused:
         # Not chained: what was pasted may be a private key.
         raise _public_key_refused(ErrorCode(refused.code), str(refused)) from None
+
+
+def _refuse_if_private(key: Secret) -> None:
+    """Whoever has sent a private key is told so, whatever else is wrong."""
+    try:
+        read_public_key(key.reveal())
+    except PublicKeyRefused as refused:
+        if refused.code is PublicKeyFault.PRIVATE_KEY_SUPPLIED:
+            raise _public_key_refused(ErrorCode.PRIVATE_KEY_SUPPLIED, str(refused)) from None
 
 
 def _public_key_refused(code: ErrorCode, message: str) -> Refused:

@@ -339,6 +339,8 @@ def test_a_public_key_is_for_an_encrypted_file_and_needed_there(shared_play: Pla
     superfluous = {"method": "VIEW_AND_COPY", "publicKey": keys.spki_pem(keys.public_key())}
     assert refusals(shared_play, delivery=superfluous) == [("INVALID", field)]
     assert refusals(shared_play, delivery={"method": "VIEW_AND_COPY", "publicKey": ""}) == [("INVALID", field)]
+    betrayed = {"method": "VIEW_AND_COPY", "publicKey": keys.private_pem()}
+    assert refusals(shared_play, delivery=betrayed) == [("PRIVATE_KEY_SUPPLIED", field)]
 
 
 @pytest.mark.parametrize("format_", ["CMS", "JWE"])
