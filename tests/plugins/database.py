@@ -1,7 +1,7 @@
 """Gives each test that asks for one a database of its own, on the engine that SEALKEY_TEST_DATABASE names.
 
 `database_url` is the URL of a database with the newest schema, `empty_database_url` that of one without any.
-Tests that use either, however indirectly, are marked `database`, but for those of a few folders that show nothing of
+Tests that use either, however indirectly, are marked `database`, but for those of a few files that show nothing of
 it, and `pytest -m database` runs them alone. A test marked `engine("postgres")` or `engine("sqlite")` is about that
 engine and left out on the other.
 """
@@ -21,7 +21,12 @@ from tests import postgres
 
 _TESTS = Path(__file__).parent.parent
 # What these show has nothing to do with the database, so that once is enough.
-_WHATEVER_THE_ENGINE = {"browser", "clients", "docs", "gateways", "graphiql", "schema"}
+_WHATEVER_THE_ENGINE = (
+    *("browser", "clients", "docs", "gateways", "graphiql", "schema"),
+    *("wire/test_oauth_rfcs.py", "wire/test_verify.py", "wire/test_at_once.py", "wire/test_login_problems.py"),
+    *("openid/test_forged_tokens.py", "openid/test_refused_claims.py", "sessions/test_cookies.py"),
+    *("server/test_redaction.py", "api/reading/test_page_arguments.py"),
+)
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
 
 server_address = pytest.StashKey[str]()
@@ -80,7 +85,7 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if any(item.path.is_relative_to(_TESTS / folder) for folder in _WHATEVER_THE_ENGINE):
+        if any(item.path.is_relative_to(_TESTS / path) for path in _WHATEVER_THE_ENGINE):
             continue
         if {"database_url", "empty_database_url", "databases"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("database")
