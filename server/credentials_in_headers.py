@@ -34,9 +34,3 @@ def bearer(headers: Headers) -> Secret | None:
     """Authorization: Bearer (RFC 6750, 2.1)."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return Secret(token.strip()) if scheme.lower() == "bearer" else None
-
-
-def api_key_headers(headers: Headers) -> KeyAndSecret | None:
-    """X-API-Key and X-API-Secret."""
-    key, secret = headers.get("x-api-key"), headers.get("x-api-secret")
-    return KeyAndSecret(key or "", Secret(secret or "")) if key is not None or secret is not None else None

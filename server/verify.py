@@ -12,7 +12,7 @@ costs more than the answer. For the same reason checks are counted and not logge
 
 from binascii import a2b_base64
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -107,7 +107,7 @@ class _Asked:
     client_address: str | None
     gateway_token: Secret | None
     is_token: bool
-    shown: bytes
+    shown: bytes = field(repr=False)
 
 
 def _read(headers: Iterable[Header]) -> dict[bytes, bytes]:
