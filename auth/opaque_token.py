@@ -31,4 +31,9 @@ def purpose_of(token: Secret) -> TokenPurpose | None:
 
 def hash_token(token: Secret) -> str:
     """What is kept of it, 64 hex digits."""
-    return hashlib.sha256(token.reveal().encode(errors="surrogateescape")).hexdigest()
+    return hash_sent_token(token.reveal().encode(errors="surrogateescape"))
+
+
+def hash_sent_token(token: bytes) -> str:
+    """The same of a token as it was sent."""
+    return hashlib.sha256(token).hexdigest()

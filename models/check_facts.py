@@ -1,9 +1,11 @@
-"""What deciding about a credential takes: the facts of it and of whom it depends on, read in one statement.
+"""What deciding about a credential takes: the facts of it and of whom it depends on, read in one statement, or in one
+more where none of these is remembered.
 
 Facts, not verdicts: dates and statuses, to be judged by the clock each time. They are made to be kept by the hundred
 thousand: credentials share the facts of their account, owner, identity and service.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -12,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from models.account import AccountStatus
-from models.database import fetch_row
+from models.database import fetch_row, read_row_here
 from models.identity import Identity, IdentityStatus
 from models.ids import Kind
 from models.instants import NEVER
@@ -86,49 +88,80 @@ class CredentialFacts:
         return _uuid(self.account.id)
 
 
-_BY_API_KEY = """
+_ALONE = """
+    SELECT id, name, secret_hash, hashing_key_id, expires_at, revoked_at, allowed_networks,
+        account_id, owner_id, identity_id, service_id
+    FROM credentials WHERE api_key = $1
+"""
+_WITH_PARTIES = """
     SELECT c.id, c.name, c.secret_hash, c.hashing_key_id, c.expires_at, c.revoked_at, c.allowed_networks,
-        a.id, a.status, o.id, o.role, o.status, o.api_access, i.id, i.decision, i.valid_until,
-        s.id, s.code, s.starts_at, s.expires_at, s.suspended_at, s.cancelled_at
+        a.id, o.id, i.id, s.id, a.status, o.role, o.status, o.api_access, i.decision, i.valid_until,
+        s.code, s.starts_at, s.expires_at, s.suspended_at, s.cancelled_at
     FROM credentials c
     JOIN accounts a ON a.id = c.account_id JOIN users o ON o.id = c.owner_id
     JOIN identities i ON i.id = c.identity_id JOIN services s ON s.id = c.service_id
     WHERE c.api_key = $1
 """
 
+Parties = tuple[AccountFacts, OwnerFacts, IdentityFacts, ServiceFacts]
+FindParties = Callable[[bytes, bytes, bytes, bytes], Parties | None]
+"""What is remembered of an account, owner, identity and service, by their ids; None if it is not all of it."""
 
-async def read_facts(api_key: str) -> CredentialFacts | None:
+
+async def read_facts(api_key: str, remembered: FindParties) -> CredentialFacts | None:
     """The facts of the credential with a public key. Nobody has shown its secret yet."""
-    row = await fetch_row(_BY_API_KEY, api_key)
-    if row is None:
+    alone = await fetch_row(_ALONE, api_key)
+    if alone is None:
         return None
+    if parties := remembered(*_party_ids(alone)):
+        return _facts(api_key, alone, parties)
+    row = await fetch_row(_WITH_PARTIES, api_key)
+    return _facts(api_key, row, _parties(row))
+
+
+def read_facts_here(api_key: str, remembered: FindParties) -> CredentialFacts | None:
+    """The same at once, on SQLite."""
+    alone = read_row_here(_ALONE, api_key)
+    if alone is None:
+        return None
+    if parties := remembered(*_party_ids(alone)):
+        return _facts(api_key, alone, parties)
+    row = read_row_here(_WITH_PARTIES, api_key)
+    return _facts(api_key, row, _parties(row))
+
+
+def _facts(api_key: str, row: Any, parties: Parties) -> CredentialFacts:
     return CredentialFacts(
-        id=_id(Kind.CREDENTIAL, row[0]),
-        api_key=api_key,
-        name=row[1],
-        secret_hash=bytes.fromhex(row[2]),
-        hashing_key_id=intern(row[3]),
-        expires_at=_instant(row[4]),
-        revoked_at=_instant_or_none(row[5]),
-        networks=tuple(ip_network(network) for network in row[6].split()),
-        account=AccountFacts(_id(Kind.ACCOUNT, row[7]), True, AccountStatus(row[8])),
-        owner=OwnerFacts(_id(Kind.USER, row[9]), True, Role(row[10]), UserStatus(row[11]), bool(row[12])),
-        identity=IdentityFacts(_id(Kind.IDENTITY, row[13]), True, IdentityStatus(row[14]), _instant(row[15])),
-        service=ServiceFacts(
-            _id(Kind.SERVICE, row[16]),
-            True,
-            row[17],
-            _instant(row[18]),
-            _instant(row[19]),
-            _instant_or_none(row[20]),
-            _instant_or_none(row[21]),
-        ),
+        _id(Kind.CREDENTIAL, row[0]),
+        api_key,
+        row[1],
+        bytes.fromhex(row[2]),
+        intern(row[3]),
+        _instant(row[4]),
+        _instant_or_none(row[5]),
+        tuple(ip_network(network) for network in row[6].split()) if row[6] else (),
+        *parties,
     )
+
+
+def _parties(row: Any) -> Parties:
+    account, owner, identity, service = _party_ids(row)
+    suspended_at, cancelled_at = _instant_or_none(row[20]), _instant_or_none(row[21])
+    return (
+        AccountFacts(account, True, AccountStatus(row[11])),
+        OwnerFacts(owner, True, Role(row[12]), UserStatus(row[13]), bool(row[14])),
+        IdentityFacts(identity, True, IdentityStatus(row[15]), _instant(row[16])),
+        ServiceFacts(service, True, row[17], _instant(row[18]), _instant(row[19]), suspended_at, cancelled_at),
+    )
+
+
+def _party_ids(row: Any) -> tuple[bytes, bytes, bytes, bytes]:
+    return _id(Kind.ACCOUNT, row[7]), _id(Kind.USER, row[8]), _id(Kind.IDENTITY, row[9]), _id(Kind.SERVICE, row[10])
 
 
 def _id(kind: Kind, value: Any) -> bytes:
     """SQLite has text where PostgreSQL has a UUID."""
-    return f"{kind}_{value.replace('-', '') if isinstance(value, str) else value.hex}".encode()
+    return (kind.value + "_" + (value.replace("-", "") if isinstance(value, str) else value.hex)).encode()
 
 
 def _uuid(id_: bytes) -> UUID:

@@ -172,11 +172,11 @@ def is_sqlite() -> bool:
     return bool(get_connections().get("default").capabilities.dialect == "sqlite")
 
 
-def read_row_here(query: str) -> Any:
+def read_row_here(query: str, *values: Any) -> Any:
     """As `fetch_row`, at once: on SQLite."""
     client = get_connections().get("default")
     assert isinstance(client, ImmediateSqliteClient)  # noqa: S101  (who asks has asked for that)
-    return client.read_row(query, ())
+    return client.read_row(query.replace("$1", "?"), values)
 
 
 def hold_connection() -> AbstractAsyncContextManager[Any]:

@@ -6,6 +6,7 @@ lets a row's id (see `models.ids.new_id`) carry the same instant as its `created
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import time_ns
 
 Clock = Callable[[], datetime]
 
@@ -25,8 +26,7 @@ def to_millisecond(instant: datetime) -> datetime:
 
 def system_clock() -> datetime:
     """The present, as every part of Sealkey understands it."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return datetime.fromtimestamp(time_ns() // 1_000_000 / 1000, UTC)
 
 
 def write_instant(instant: datetime) -> str:

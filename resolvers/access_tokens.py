@@ -96,7 +96,7 @@ async def _living(caller: Caller, token: Secret) -> Introspection | None:
     claims = _claims(caller, token)
     if claims is None or await RevokedToken.exists(id=claims.token_id):
         return None
-    known = await read_facts(claims.client_id)
+    known = await read_facts(claims.client_id, memory.find_parties)
     if known is None:
         return None
     memory.remember_token(token_hash, claims, known, epoch)

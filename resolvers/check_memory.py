@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from time import monotonic
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from auth.crypto.access_token import Claims
 from auth.policy import Scope
 from auth.principal import Principal
 from models.access_token import AccessToken
 from models.check_epoch import changes_since, current_epoch
-from models.check_facts import CredentialFacts, PartyFacts
+from models.check_facts import CredentialFacts, Parties, PartyFacts
 from models.ids import Kind
 
 # How long after the epoch was asked what is remembered is believed: less than the second that is promised.
@@ -80,6 +80,12 @@ class CheckMemory:
             return None
         self._credentials.move_to_end(shown)
         return found
+
+    def find_parties(self, account: bytes, owner: bytes, identity: bytes, service: bytes) -> Parties | None:
+        """What is remembered of them by their ids, if it is all of it and may be believed."""
+        find = self._parties.get
+        found = find(account), find(owner), find(identity), find(service)
+        return cast(Parties, found) if None not in found and self.is_believed() else None
 
     def remember(self, shown: bytes, facts: CredentialFacts, read_at_epoch: int) -> None:
         """Remembers what was read from the database, unless something has changed since."""
@@ -160,7 +166,7 @@ class CheckMemory:
     def _shared(self, party: Party) -> Party:
         """The one object for these facts; what was remembered of the same party and is otherwise now is outdated."""
         kept = self._parties.get(party.id)
-        if kept == party:
+        if kept is party or kept == party:
             return kept
         if kept is not None:
             kept.is_current = False

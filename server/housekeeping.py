@@ -39,6 +39,9 @@ class Housekeeping:
     async def flush(self) -> None:
         await self.deployment.usage.flush()
 
+    async def flush_when_due(self) -> None:
+        await self.deployment.usage.flush_when_due()
+
     async def keep_up(self) -> None:
         """Learns of other processes' changes before what is remembered stops being believed."""
         await self.deployment.memory.refresh()
@@ -71,7 +74,7 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
     over, house = asyncio.Event(), Housekeeping(deployment)
     rounds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
         (_ASK_EPOCH_EVERY, house.keep_up),
-        (settings.usage_flush_seconds, house.flush),
+        (settings.usage_flush_seconds, house.flush_when_due),
         (_SEND_EVERY, house.send),
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
         (_TELL_OF_ENDS_EVERY, house.tell_of_ends),

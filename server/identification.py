@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from auth.bearer import find_access_token, find_principal, works, works_until
 from auth.crypto.secret import Secret
-from auth.opaque_token import TokenPurpose, hash_token, purpose_of
+from auth.opaque_token import TokenPurpose, hash_sent_token, hash_token, purpose_of
 from auth.openid import OpenIdProvider, OpenIdRefused
 from auth.permissions import Permission
 from auth.policy import Denied, authorize
@@ -38,9 +38,9 @@ async def identify(request: Request) -> Caller:
     return Caller(await _principal(request, caller, token), address, caller.now, deployment)
 
 
-def remembered_gateway(deployment: Deployment, token: Secret, now: datetime) -> Gateway | None:
-    """A gateway by its token, at once, where nothing need be read."""
-    gateway = deployment.memory.find_gateway(hash_token(token))
+def remembered_gateway(deployment: Deployment, token: bytes, now: datetime) -> Gateway | None:
+    """A gateway by its token as it was sent, at once, where nothing need be read."""
+    gateway = deployment.memory.find_gateway(hash_sent_token(token))
     return gateway if gateway is not None and gateway.is_known_to_work(now) else None
 
 

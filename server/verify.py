@@ -21,10 +21,12 @@ from starlette.types import Scope, Send
 
 from auth.crypto.secret import Secret
 from auth.policy import Denied
+from models.check_facts import CredentialFacts
 from models.database import is_unavailable
 from resolvers.access_tokens import verify_access_token
 from resolvers.caller import Caller, Deployment
-from resolvers.check_credential import DecisionCode, Question, Verdict, verify_credential, verify_remembered
+from resolvers.check_credential import DecisionCode, Question, Verdict, verify_credential
+from resolvers.check_credential import verify_at_once as verify_credential_at_once
 from server.identification import find_gateway, remembered_gateway
 from server.logs import log_fault
 
@@ -50,7 +52,32 @@ _ALLOW, _DENY = (b"x-sealkey-decision", b"ALLOW"), (b"x-sealkey-decision", b"DEN
 # Who it is was not shown, or shows nothing any more: 401. Who it is is known, and may not: 403.
 _UNAUTHORIZED = {DecisionCode.INVALID_CREDENTIALS, DecisionCode.REVOKED, DecisionCode.EXPIRED}
 _STATUS = {code: 401 if code in _UNAUTHORIZED else 403 for code in DecisionCode} | {DecisionCode.OK: 200}
-_CODE = {code: (b"x-sealkey-code", code.value.encode()) for code in DecisionCode}
+# For the upstream: ids and slugs of ours, nothing that somebody typed freely.
+_OF_KNOWN = (
+    b"x-sealkey-credential",
+    b"x-sealkey-credential-name",
+    b"x-sealkey-account",
+    b"x-sealkey-owner",
+    b"x-sealkey-identity",
+    b"x-sealkey-service",
+)
+
+
+def _of_code(code: DecisionCode) -> list[Header]:
+    decision = _ALLOW if code is DecisionCode.OK else _DENY
+    challenge = [_CHALLENGE] if _STATUS[code] == 401 else []
+    return [_NO_STORE, decision, (b"x-sealkey-code", code.value.encode()), *challenge]
+
+
+def _lines(headers: Iterable[Header]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
+_OF_CODE = {code: _of_code(code) for code in DecisionCode}
+# The same as they are written, with places for the values of _OF_KNOWN.
+_PLACES = [(name, b"%b") for name in _OF_KNOWN]
+_LINES = {code: _lines([*_OF_CODE[code], *_PLACES, _NO_BODY]) + b"\r\n" for code in DecisionCode}
+_LINES_OF_UNKNOWN = _lines([*_OF_CODE[DecisionCode.INVALID_CREDENTIALS], _NO_BODY]) + b"\r\n"
 
 
 class _Ambiguous(Exception):
@@ -84,8 +111,9 @@ async def verify(deployment: Deployment, scope: Scope, send: Send) -> None:
         await _send(send, _STATUS[verdict.code], _headers(verdict), wants_json, verdict)
 
 
-def verify_at_once(deployment: Deployment, query: bytes, headers: Iterable[Header]) -> tuple[int, list[Header]] | None:
-    """The same at PATH where nothing need be read and no body is wanted: status and headers. Else None."""
+def verify_at_once(deployment: Deployment, query: bytes, headers: Iterable[Header]) -> tuple[int, bytes] | None:
+    """The same at PATH where nobody need be waited for and no body is wanted: status, and the lines of the headers.
+    Else None."""
     try:
         found = _read(headers)
         if b"application/json" in found.get(b"accept", b""):
@@ -95,7 +123,8 @@ def verify_at_once(deployment: Deployment, query: bytes, headers: Iterable[Heade
         return None
     if verdict is None:
         return None
-    return _STATUS[verdict.code], [*_headers(verdict), _NO_BODY]
+    code = verdict.code
+    return _STATUS[code], _LINES[code] % _values(verdict.known) if verdict.known else _LINES_OF_UNKNOWN
 
 
 @dataclass(slots=True)
@@ -105,8 +134,8 @@ class _Asked:
     now: datetime
     service: str | None
     client_address: str | None
-    gateway_token: Secret | None
     is_token: bool
+    gateway_token: bytes | None = field(repr=False)
     shown: bytes = field(repr=False)
 
 
@@ -128,7 +157,6 @@ def _asked(deployment: Deployment, is_at_path: bool, query: bytes, headers: dict
         service = in_header if in_query is None else in_query
     else:
         service = _service_at_any_path(in_header)
-    gateway_token = _text(headers.get(b"x-sealkey-gateway-token"))
     scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
     match scheme.lower():
         case b"bearer":
@@ -141,24 +169,26 @@ def _asked(deployment: Deployment, is_at_path: bool, query: bytes, headers: dict
         deployment.clock(),
         service,
         _text(headers.get(b"x-sealkey-client-address")),
-        Secret(gateway_token) if gateway_token else None,
         is_token,
+        headers.get(b"x-sealkey-gateway-token"),
         shown,
     )
 
 
 def _at_once(deployment: Deployment, asked: _Asked) -> Verdict | None:
-    """What needs nothing read; None for all else."""
-    if asked.is_token or asked.gateway_token is None:
+    """What nobody need be waited for; None for all else."""
+    if asked.is_token or not asked.gateway_token:
         return None
     gateway = remembered_gateway(deployment, asked.gateway_token, asked.now)
     if gateway is None:
         return None
-    return verify_remembered(deployment, gateway.scope, asked.shown, asked.service, asked.client_address, asked.now)
+    return verify_credential_at_once(
+        deployment, gateway.scope, asked.shown, asked.service, asked.client_address, asked.now
+    )
 
 
 async def _later(deployment: Deployment, asked: _Asked, client: tuple[str, int] | None) -> Verdict:
-    token = asked.gateway_token
+    token = Secret(asked.gateway_token.decode("latin-1")) if asked.gateway_token else None
     principal = await find_gateway(deployment, token, asked.now) if token else None
     caller = Caller(principal, client[0] if client else None, asked.now, deployment)
     if asked.is_token:
@@ -201,21 +231,16 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _headers(verdict: Verdict) -> list[Header]:
-    code, known = verdict.code, verdict.known
-    headers = [_NO_STORE, _ALLOW if code is DecisionCode.OK else _DENY, _CODE[code]]
-    if _STATUS[code] == 401:
-        headers.append(_CHALLENGE)
-    if known is not None:
-        # For the upstream: ids and slugs of ours, nothing that somebody typed freely.
-        headers += [
-            (b"x-sealkey-credential", known.id),
-            (b"x-sealkey-credential-name", known.name.encode()),
-            (b"x-sealkey-account", known.account.id),
-            (b"x-sealkey-owner", known.owner.id),
-            (b"x-sealkey-identity", known.identity.id),
-            (b"x-sealkey-service", known.service.code.encode()),
-        ]
+    headers = list(_OF_CODE[verdict.code])
+    if verdict.known is not None:
+        headers += zip(_OF_KNOWN, _values(verdict.known), strict=True)
     return headers
+
+
+def _values(known: CredentialFacts) -> tuple[bytes, ...]:
+    """Of _OF_KNOWN."""
+    service = known.service.code
+    return known.id, known.name.encode(), known.account.id, known.owner.id, known.identity.id, service.encode()
 
 
 def _refusal(code: bytes) -> list[Header]:

@@ -48,12 +48,9 @@ class WireProtocol(HttpToolsProtocol):
         answer = verify_at_once(deployment, query, self.headers)
         if answer is None:
             return None
-        status, headers = answer
-        lines = [STATUS_LINE[status]]
-        for name, value in (*self.server_state.default_headers, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(b"\r\n")
-        return b"".join(lines)
+        status, lines = answer
+        of_every_answer = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        return b"".join([STATUS_LINE[status], *of_every_answer, lines])
 
     def _is_plain(self) -> bool:
         """Whether the connection stays open and nothing follows these headers."""
