@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from models.account import AccountStatus
@@ -65,10 +64,7 @@ class CredentialFacts:
     """A credential and all that decides whether it is let in."""
 
     id: bytes
-    api_key: str
     name: str
-    secret_hash: bytes
-    hashing_key_id: str
     expires_at: datetime
     revoked_at: datetime | None
     networks: tuple[IPv4Network | IPv6Network, ...]
@@ -86,6 +82,13 @@ class CredentialFacts:
     @property
     def account_id(self) -> UUID:
         return _uuid(self.account.id)
+
+
+class KeptHash(NamedTuple):
+    """What is kept of a credential's secret (see auth.crypto.secret_hash), for the one time that it is compared."""
+
+    hashing_key_id: str
+    secret_hash: bytes
 
 
 _ALONE = """
@@ -108,39 +111,34 @@ FindParties = Callable[[bytes, bytes, bytes, bytes], Parties | None]
 """What is remembered of an account, owner, identity and service, by their ids; None if it is not all of it."""
 
 
-async def read_facts(api_key: str, remembered: FindParties) -> CredentialFacts | None:
-    """The facts of the credential with a public key. Nobody has shown its secret yet."""
+async def read_facts(api_key: str, remembered: FindParties) -> tuple[CredentialFacts, KeptHash] | None:
+    """The facts of the credential with a public key, whose secret nobody has shown yet."""
     alone = await fetch_row(_ALONE, api_key)
     if alone is None:
         return None
     if parties := remembered(*_party_ids(alone)):
-        return _facts(api_key, alone, parties)
+        return _facts(alone, parties)
     row = await fetch_row(_WITH_PARTIES, api_key)
-    return _facts(api_key, row, _parties(row))
+    return _facts(row, _parties(row))
 
 
-def read_facts_here(api_key: str, remembered: FindParties) -> CredentialFacts | None:
+def read_facts_here(api_key: str, remembered: FindParties) -> tuple[CredentialFacts, KeptHash] | None:
     """The same at once, on SQLite."""
     alone = read_row_here(_ALONE, api_key)
     if alone is None:
         return None
     if parties := remembered(*_party_ids(alone)):
-        return _facts(api_key, alone, parties)
+        return _facts(alone, parties)
     row = read_row_here(_WITH_PARTIES, api_key)
-    return _facts(api_key, row, _parties(row))
+    return _facts(row, _parties(row))
 
 
-def _facts(api_key: str, row: Any, parties: Parties) -> CredentialFacts:
-    return CredentialFacts(
-        _id(Kind.CREDENTIAL, row[0]),
-        api_key,
-        row[1],
-        bytes.fromhex(row[2]),
-        intern(row[3]),
-        _instant(row[4]),
-        _instant_or_none(row[5]),
-        tuple(ip_network(network) for network in row[6].split()) if row[6] else (),
-        *parties,
+def _facts(row: Any, parties: Parties) -> tuple[CredentialFacts, KeptHash]:
+    networks = tuple(ip_network(network) for network in row[6].split()) if row[6] else ()
+    id_, expires_at, revoked_at = _id(Kind.CREDENTIAL, row[0]), _instant(row[4]), _instant_or_none(row[5])
+    return (
+        CredentialFacts(id_, row[1], expires_at, revoked_at, networks, *parties),
+        KeptHash(row[3], bytes.fromhex(row[2])),
     )
 
 

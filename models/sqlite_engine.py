@@ -55,6 +55,8 @@ class ImmediateSqliteClient(SqliteClient):
             if self._reader is None:
                 self._reader = sqlite3.connect(f"file:{self.filename}?mode=rw", uri=True, timeout=_READER_SECONDS)
                 self._reader.execute("PRAGMA query_only = ON")
+                # Of a million credentials, what leads to each; 2 MB is SQLite's own.
+                self._reader.execute("PRAGMA cache_size = -8000")
             return self._reader.execute(query, values).fetchone()
         except sqlite3.Error as error:
             # Whatever it was, the next one begins anew: the file may have been there for the last time, or be back.

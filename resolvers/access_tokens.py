@@ -53,7 +53,7 @@ async def revoke_access_token(caller: Caller, *, api_key: str, api_secret: Secre
         if found is None:
             raise refuse(ErrorCode.INVALID_CREDENTIALS, "The API key or the API secret is not right.")
     claims = _claims(caller, token)
-    if claims is None or claims.client_id != found.api_key:
+    if claims is None or claims.client_id != api_key:
         return
     expires_at = datetime.fromtimestamp(claims.expires_at, UTC)
     async with transaction():
@@ -96,9 +96,10 @@ async def _living(caller: Caller, token: Secret) -> Introspection | None:
     claims = _claims(caller, token)
     if claims is None or await RevokedToken.exists(id=claims.token_id):
         return None
-    known = await read_facts(claims.client_id, memory.find_parties)
-    if known is None:
+    read = await read_facts(claims.client_id, memory.find_parties)
+    if read is None:
         return None
+    known, _ = read
     memory.remember_token(token_hash, claims, known, epoch)
     return Introspection(claims, known)
 

@@ -17,7 +17,7 @@ from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import secret_matches
 from auth.permissions import Permission
 from auth.policy import Scope, authorize
-from models.check_facts import CredentialFacts, read_facts, read_facts_here
+from models.check_facts import CredentialFacts, KeptHash, read_facts, read_facts_here
 from models.credential import WITH_PARTIES, Credential, CredentialBlocker, blockers_of
 from models.database import is_sqlite, transaction
 from models.ids import Kind
@@ -132,7 +132,7 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
     return issue_access_token(
         deployment.keyring.signing_key(caller.now),
         issuer=deployment.issuer,
-        subject=found.api_key,
+        subject=api_key,
         scope="" if blockers else found.service.code,
         now=caller.now,
         lifetime=deployment.access_token_lifetime,
@@ -178,11 +178,8 @@ async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret)
         return found
     if not is_api_key(api_key) or not is_api_secret(secret):
         return None
-    found = await read_facts(api_key, memory.find_parties)
-    if not _is_right(deployment, found, api_key, api_secret) or found is None:
-        return None
-    memory.remember(shown, found, epoch)
-    return found
+    read = await read_facts(api_key, memory.find_parties)
+    return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch)
 
 
 def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) -> CredentialFacts | None:
@@ -190,18 +187,24 @@ def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) 
     api_key, _, secret = shown.decode(errors="replace").partition(":")
     if not is_sqlite() or not is_api_key(api_key) or not is_api_secret(secret):
         return None
-    memory = deployment.memory
-    epoch = memory.epoch
-    found = read_facts_here(api_key, memory.find_parties)
-    if not _is_right(deployment, found, api_key, Secret(secret)) or found is None:
+    epoch = deployment.memory.epoch
+    read = read_facts_here(api_key, deployment.memory.find_parties)
+    return _remembered_if_right(deployment, read, api_key, Secret(secret), shown_hash, epoch)
+
+
+def _remembered_if_right(
+    deployment: Deployment,
+    read: tuple[CredentialFacts, KeptHash] | None,
+    api_key: str,
+    api_secret: Secret,
+    shown: bytes,
+    read_at_epoch: int,
+) -> CredentialFacts | None:
+    found, (hashing_key_id, kept) = read or (None, (None, None))
+    if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret) or found is None:
         return None
-    memory.remember(shown_hash, found, epoch)
+    deployment.memory.remember(shown, found, read_at_epoch)
     return found
-
-
-def _is_right(deployment: Deployment, found: CredentialFacts | None, api_key: str, api_secret: Secret) -> bool:
-    hashing_key_id, kept = (found.hashing_key_id, found.secret_hash) if found else (None, None)
-    return secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret)
 
 
 def is_usable(found: CredentialFacts, now: datetime) -> bool:

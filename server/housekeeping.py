@@ -3,6 +3,7 @@ was counted, sending messages, taking keys that were added, and once a minute te
 is no longer needed."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,6 +25,8 @@ _TELL_OF_ENDS_EVERY = 60
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
 _KEPT_CHANGES = 10_000
+_SPARE_EVERY = 5
+_SEARCH_EVERY = 3600
 _LISTEN_AGAIN_AFTER = 1
 # What an endpoint may still take when the server is to stop; what it does not take then is sent again later.
 _LAST_SECONDS = 2
@@ -79,6 +82,8 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
         (_TELL_OF_ENDS_EVERY, house.tell_of_ends),
         (_CLEAN_UP_EVERY, house.clean_up),
+        (_SPARE_EVERY, spare_what_stays),
+        (_SEARCH_EVERY, search_everything),
     ]
     loops = [asyncio.create_task(_every(seconds, go, over)) for seconds, go in rounds]
     hearing = asyncio.create_task(_hear(house)) if settings.notifications else None
@@ -93,6 +98,19 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
         await asyncio.gather(*loops)
         await _try(house.flush)
         await house.sender.finish(_LAST_SECONDS)
+
+
+async def spare_what_stays() -> None:
+    """Python's search for garbage looks at everything again and again: with a hundred thousand credentials remembered
+    it stops the process for a tenth of a second. What is there for longer is spared; it is freed without a search."""
+    gc.collect(1)
+    gc.freeze()
+
+
+async def search_everything() -> None:
+    """For what was spared and became garbage that only a search finds: next to nothing."""
+    gc.unfreeze()
+    gc.collect()
 
 
 async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event) -> None:

@@ -56,10 +56,7 @@ def facts(like: CredentialFacts | None = None) -> CredentialFacts:
     now = datetime(2026, 1, 15, tzinfo=UTC)
     return CredentialFacts(
         id=id_("cred"),
-        api_key="key",
         name="ci",
-        secret_hash=bytes(32),
-        hashing_key_id="credential-hashing-1",
         expires_at=NEVER,
         revoked_at=None,
         networks=(),
