@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import orjson
-import psutil
 
 from bench.cases import CASES
 from bench.connection import Answer, Connection, get, graphql
@@ -259,19 +258,8 @@ def _row(number: int, seen: _Seen, gone_at: float, coming_at: float, came_at: fl
 
 
 def _freezing(postgres: Postgres) -> tuple[Away, Away]:
-    processes: list[psutil.Process] = []
-
-    def go() -> None:
-        postmaster = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
-        processes.extend([postmaster, *postmaster.children()])
-        for process in processes:
-            process.suspend()
-
-    def come() -> None:
-        for process in processes:
-            process.resume()
-
-    return go, come
+    frozen = ExitStack()
+    return lambda: frozen.enter_context(postgres.frozen()), frozen.close
 
 
 def _stopping(postgres: Postgres) -> tuple[Away, Away]:

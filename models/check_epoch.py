@@ -15,7 +15,7 @@ from tortoise.connection import get_connections
 from tortoise.expressions import F
 from tortoise.models import Model
 
-from models.database import fetch_row, hold_connection, is_sqlite, read_row_here
+from models.database import answered_soon, fetch_row, hold_connection, is_sqlite, read_row_here
 
 _CHANNEL = "sealkey_check_epoch"
 _LOOK_EVERY = 0.05
@@ -52,7 +52,7 @@ async def count_up(subject_id: str) -> None:
 
 async def current_epoch() -> int:
     # Past the models: on SQLite it must not wait for what is being written, which another process need not wait for.
-    (value,) = await fetch_row("SELECT value FROM check_epoch WHERE id = $1", 1)
+    (value,) = await answered_soon(fetch_row("SELECT value FROM check_epoch WHERE id = $1", 1))
     return int(value)
 
 

@@ -1,7 +1,7 @@
 """The one door to the database: connecting, migrating, and transactions."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from tortoise.transactions import in_transaction
 from models.sqlite_engine import ImmediateSqliteClient
 
 Row = TypeVar("Row", bound=Model)
+Answer = TypeVar("Answer")
 
 _APP = {
     "models": [
@@ -59,6 +60,8 @@ _SQLITE_PRAGMAS = {
     "recursive_triggers": "ON",
 }
 _ANSWER_SECONDS = 2
+# asyncio itself keeps no task from being collected.
+_left: set[asyncio.Future[Any]] = set()
 _MIGRATION_LOCK = 7_345_209_113
 
 
@@ -163,9 +166,23 @@ async def fetch_row(query: str, *values: Any) -> Any:
     client = get_connections().get("default")
     if isinstance(client, ImmediateSqliteClient):
         return client.read_row(query.replace("$1", "?"), values)
-    # A server that neither answers nor goes away is not waited for: what can't be decided is not allowed.
-    async with asyncio.timeout(_ANSWER_SECONDS), client.acquire_connection() as connection:
+    async with client.acquire_connection() as connection:
         return await connection.fetchrow(query, *values)
+
+
+async def answered_soon(asking: Coroutine[Any, Any, Answer]) -> Answer:
+    """What the database is asked for, if it answers soon; else raises TimeoutError, which means that it is unavailable.
+
+    A server that neither answers nor goes away is not waited for: what can't be decided is not allowed. Who asks is
+    left to itself then, since the driver gives its connection back only when the server has answered."""
+    asked = asyncio.ensure_future(asking)
+    _left.add(asked)
+    asked.add_done_callback(_left.discard)
+    done, _ = await asyncio.wait({asked}, timeout=_ANSWER_SECONDS)
+    if not done:
+        asked.cancel()
+        raise TimeoutError
+    return asked.result()
 
 
 def is_sqlite() -> bool:

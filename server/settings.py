@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     policy_never_expires_allowed: bool = False
     policy_minimum_rsa_key_bits: Annotated[int, Field(ge=2048, le=16384)] = 2048
     usage_flush_seconds: Annotated[int, Field(ge=1, le=300)] = 5
-    """How often what was counted of checks is written down: what a killed process loses at most."""
+    """How often what was counted of checks is written down, under load at least once a minute: what a killed process
+    loses at most."""
     notifications: bool = True
     """Whether processes tell each other of changes at once, not only within the second in which each asks."""
     webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()

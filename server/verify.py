@@ -22,7 +22,7 @@ from starlette.types import Scope, Send
 from auth.crypto.secret import Secret
 from auth.policy import Denied
 from models.check_facts import CredentialFacts
-from models.database import is_unavailable
+from models.database import answered_soon, is_unavailable
 from resolvers.access_tokens import verify_access_token
 from resolvers.caller import Caller, Deployment
 from resolvers.check_credential import DecisionCode, Question, Verdict, verify_credential
@@ -96,7 +96,9 @@ async def verify(deployment: Deployment, scope: Scope, send: Send) -> None:
         headers = _read(scope["headers"])
         wants_json = b"application/json" in headers.get(b"accept", b"")
         asked = _asked(deployment, scope["path"] == PATH, scope["query_string"], headers)
-        verdict = _at_once(deployment, asked) or await _later(deployment, asked, scope["client"])
+        verdict = _at_once(deployment, asked)
+        if verdict is None:
+            verdict = await answered_soon(_later(deployment, asked, scope["client"]))
     except _Ambiguous:
         await _send(send, 400, _refusal(b"BAD_REQUEST"), wants_json)
     except Denied:

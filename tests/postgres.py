@@ -90,15 +90,29 @@ class Postgres(Databases):
 
     def kill(self) -> None:
         """End all of its processes at once, whatever they are doing, as a power failure would."""
-        pid_file = self.data / "postmaster.pid"
-        postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
-        processes = [postmaster, *postmaster.children()]
+        processes = self._processes()
         for process in processes:
             process.kill()
         while not all(has_ended(process) for process in processes):
             time.sleep(0.01)
         # Until somebody reaps it, the dead postmaster would pass for a running one.
-        pid_file.unlink()
+        (self.data / "postmaster.pid").unlink()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, it neither answers nor goes away."""
+        processes = self._processes()
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        postmaster = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+        return [postmaster, *postmaster.children()]
 
     def _control(self, action: str, *options: str) -> None:
         pg_ctl = self._programs / "pg_ctl"

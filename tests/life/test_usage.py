@@ -1,10 +1,13 @@
 """How often a credential is used, and when last: known soon, and never at the cost of a write per check."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from models.check_facts import CredentialFacts
 from resolvers import usage
 from tests.life.scene import Scene, keys
 from tests.plugins.play import StartPlay
@@ -178,3 +181,42 @@ def test_a_failed_flush_loses_and_doubles_nothing(scene: Scene, monkeypatch: pyt
     scene.check(generated)
     scene.play.server.keep_house()
     assert used(scene, generated) == {"lastUsedAt": "2026-01-15T12:01:00Z", "usage": [day("2026-01-15", 2, 0)]}
+
+
+def test_writing_down_takes_a_twentieth_of_the_time_at_most(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But it is done once a minute, and sooner where much is to be written."""
+    seconds, written, takes = 0.0, [], 2.0
+
+    async def write(_day: str, counts: dict[bytes, Any]) -> None:
+        nonlocal seconds
+        seconds += takes
+        written.append(len(counts))
+
+    monkeypatch.setattr(usage, "add_usage", write)
+    counter = usage.UsageCounter(lambda: seconds)
+
+    def check(credentials: int = 1) -> None:
+        for number in range(credentials):
+            facts = SimpleNamespace(id=b"cred_%d" % number, used_at=None)
+            counter.count(cast(CredentialFacts, facts), scene.clock(), allowed=True)
+
+    def went(by: float) -> int:
+        """How many credentials were written down after so many seconds."""
+        nonlocal seconds
+        seconds += by
+        before = sum(written)
+        asyncio.run(counter.flush_when_due())
+        return sum(written) - before
+
+    check()
+    assert went(0) == 1  # which took 2 seconds
+    check()
+    assert (went(37.9), went(0.1)) == (0, 1)
+    takes = 10.0
+    check()
+    assert went(38) == 1
+    check()
+    assert (went(59.9), went(0.1)) == (0, 1)
+    takes = 0.0
+    check(120_000)
+    assert went(1) == 120_000

@@ -1,13 +1,17 @@
 """While the database can't be asked, nobody is answered as if it had been: 503, and try again."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from models.database import migrate
 from tests.postgres import Postgres, running_postgres
+from tests.support.command import Serving
+from tests.support.deployed import Deployed
 from tests.support.server import FakeClock, RunningServer, running_server
 
 pytestmark = pytest.mark.engine("postgres")
@@ -45,3 +49,32 @@ def test_whoever_asks_is_told_to_try_again(server: RunningServer, postgres: Post
             errors = [(error["message"], error["extensions"]["code"]) for error in response.json()["errors"]]
             assert (response.status_code, errors) == (503, UNAVAILABLE)
             assert not response.json().get("data")
+
+
+def test_a_database_that_does_not_answer_is_not_waited_for(postgres: Postgres, tmp_path: Path) -> None:
+    """What is remembered is believed for less than a second longer; then nobody is let in, until it answers again."""
+    url = postgres.create_database("frozen")
+    with Serving(tmp_path, database_url=url, issuer="https://sealkey.example") as server:
+        server.wait()
+        deployed = Deployed(tmp_path, url, [server])
+        keys = (deployed.keys["apiKey"], deployed.keys["apiSecret"])
+        headers = {"X-Sealkey-Gateway-Token": deployed.gateway}
+
+        def ask() -> httpx.Response:
+            return httpx.get(f"{server.url}/verify", auth=keys, headers=headers, timeout=5)
+
+        def until(status: int) -> float:
+            """The seconds until this is what a gateway is told."""
+            began = time.monotonic()
+            while (asked_at := time.monotonic()) - began < 30:
+                if ask().status_code == status:
+                    return asked_at - began
+            raise AssertionError(f"{status} was never answered")
+
+        until(200)
+        with postgres.frozen():
+            assert until(503) < 1
+            for _ in range(3):
+                answer = ask()
+                assert (answer.status_code, answer.headers["X-Sealkey-Decision"]) == (503, "DENY")
+        until(200)
