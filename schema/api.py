@@ -7,7 +7,9 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 import schema.enums
+from schema.budget import Allowance
 from schema.execution import Executor
+from schema.limits import STANDARD, Limits
 from schema.mutations.accounts import AccountMutations
 from schema.mutations.checking import CheckingMutations, take_input_as_it_is
 from schema.mutations.credentials import CredentialMutations
@@ -43,19 +45,24 @@ class Mutation(
 
 
 class Api(strawberry.Schema):
+    limits = STANDARD
+    allowance = Allowance()
+
     @cached_property
     def executor(self) -> Executor:
         """What executes operations."""
         take_input_as_it_is(self._schema)
-        return Executor(self._schema, PlainFieldsExecutor)
+        return Executor(self._schema, PlainFieldsExecutor, self.limits, self.allowance)
 
 
-def build_api() -> Api:
-    """The schema, ready to execute."""
+def build_api(limits: Limits = STANDARD, allowance: Allowance = Api.allowance) -> Api:
+    """The schema, ready to execute within these limits."""
     assert schema.enums  # noqa: S101  (imported for the names and descriptions it gives)
-    return Api(
+    api = Api(
         query=Query,
         mutation=Mutation,
         types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
     )
+    api.limits, api.allowance = limits, allowance
+    return api

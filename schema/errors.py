@@ -14,8 +14,10 @@ from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
 from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
 from resolvers.throttling import Throttled
+from schema.budget import BudgetSpent
 from schema.context import Info
 from schema.execution import OperationUnclear
+from schema.limits import LimitExceeded
 
 TOP_LEVEL_CODES: dict[type[Exception], str] = {
     Unauthenticated: "UNAUTHENTICATED",
@@ -24,6 +26,8 @@ TOP_LEVEL_CODES: dict[type[Exception], str] = {
     NotFound: "NOT_FOUND",
     BadArgument: "BAD_USER_INPUT",
     Throttled: "RATE_LIMITED",
+    BudgetSpent: "RATE_LIMITED",
+    LimitExceeded: "COST_LIMIT_EXCEEDED",
     OperationUnclear: "OPERATION_RESOLUTION_FAILURE",
 }
 
@@ -34,8 +38,8 @@ def top_level_code(error: GraphQLError) -> str | None:
 
 
 def retry_after(error: GraphQLError) -> int | None:
-    """Seconds until a caller who was throttled should come back."""
-    return error.original_error.seconds if isinstance(error.original_error, Throttled) else None
+    """Seconds until a caller who asked too much should come back."""
+    return error.original_error.seconds if isinstance(error.original_error, Throttled | BudgetSpent) else None
 
 
 @strawberry.type(description="Something that the caller could expect to go wrong.")

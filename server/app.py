@@ -53,7 +53,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
     return Server(
         routes=[
             Route("/", to_graphiql),
-            Route("/graphql", GraphQLEndpoint(build_api())),
+            Route("/graphql", GraphQLEndpoint(build_api(settings.graphql_limits, settings.graphql_allowance))),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/healthz", healthy),

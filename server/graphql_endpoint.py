@@ -25,6 +25,8 @@ from server.identification import identify, write_session_cookie
 from server.logs import log, log_fault
 from server.redaction import without_values
 
+# Those of one answer that are told; what many fields have in common is known by then.
+MAXIMUM_ERRORS = 9
 MAXIMUM_BODY = 1024 * 1024
 # Parsed documents are kept for the next time, so each must be small.
 MAXIMUM_DOCUMENT = 32 * 1024
@@ -78,10 +80,14 @@ class GraphQLEndpoint:
         )
         for field, denial in _denials(result.errors or ()).items():
             await record_denial(context.caller, denial, field)
-        errors = [_present(error) for error in result.errors or ()]
+        errors = [_present(error) for error in (result.errors or ())[:MAXIMUM_ERRORS]]
         failed_before_execution = result.data is None and all("path" not in error for error in errors)
-        body = {} if failed_before_execution else {"data": result.data}
-        return {**body, "errors": errors} if errors else body
+        body: dict[str, Any] = {} if failed_before_execution else {"data": result.data}
+        if errors:
+            body["errors"] = errors
+        if result.extensions:
+            body["extensions"] = result.extensions
+        return body
 
 
 async def _read_operation(request: Request) -> dict[str, Any]:
@@ -125,6 +131,8 @@ def _status(body: dict[str, Any], media_type: str) -> int:
     codes = {error["extensions"]["code"] for error in body.get("errors", ())}
     if "UNAVAILABLE" in codes and body.get("data") is None:
         return 503
+    if "RATE_LIMITED" in codes and "data" not in body:
+        return 429
     return 400 if "data" not in body and media_type == _GRAPHQL_JSON else 200
 
 

@@ -10,6 +10,7 @@ import pytest
 from auth.openid import OpenIdProvider, OpenIdRules, OpenIdUnavailable
 from resolvers.errors import ErrorCode
 from resolvers.throttling import SIGN_IN
+from schema.budget import Budget, BudgetSpent
 from schema.errors import TOP_LEVEL_CODES
 from server.settings import Settings
 from tests.docs.markdown import ROOT, page, rows, section
@@ -20,6 +21,7 @@ TOP_LEVEL = rows(section(ERRORS, "## In errors"), "code", "status", "meaning and
 
 VIEWER = {"query": "{ viewer { role } }"}
 GUESS = {"query": 'mutation { signIn(input: {email: "a@b.example", password: "guessed"}) { sessionToken } }'}
+SPENDING = "{ services { nodes { credentials { totalCount } } } }"
 NOBODYS = "cred_00000000000000000000000000000000"
 # Requests that are answered with an error, as whom.
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
@@ -33,7 +35,9 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("unidentified", {"json": VIEWER}),
     ("of_the_provider", {"json": VIEWER}),
     ("nobody", {"json": {"query": "{"}}),
-    ("nobody", {"json": {"query": "{" + " a" * 2000 + "}"}}),
+    ("nobody", {"json": {"query": "{" + " a" * 1000 + "}"}}),
+    ("nobody", {"json": {"query": "{ viewer { " + " role" * 100 + "} }"}}),
+    ("spender", {"json": {"query": SPENDING}}),
     ("nobody", {"json": {"query": "{ nothing }"}}),
     ("nobody", {"json": {"query": "query A { viewer { role } } query B { viewer { role } }"}}),
     ("nobody", {"json": []}),
@@ -76,6 +80,8 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
                 patched.delattr("server.graphql_endpoint.identify")
             if who == "guesser":
                 guess_in_vain(play)
+            if who == "spender":
+                patched.setattr(Budget, "spend", spend_all)
             if who == "of_the_provider":
                 patched.setattr(play.server.app.state, "openid", OpenIdProvider(rules(), does_not_answer))
             code, status = answer(play, who, request, "application/graphql-response+json")
@@ -88,6 +94,10 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
 def guess_in_vain(play: Play) -> None:
     for _ in range(SIGN_IN.pair.free):
         play.nobody.execute(GUESS["query"])
+
+
+def spend_all(_budget: Any, _caller: Any, _cost: Any) -> int:
+    raise BudgetSpent(7)
 
 
 def rules() -> OpenIdRules:

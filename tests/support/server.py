@@ -27,6 +27,17 @@ START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 _TLS = ssl.create_default_context()
 
 
+# For tests whose documents are larger than a deployment's are allowed to be.
+LARGE_DOCUMENTS: dict[str, Any] = {
+    "graphql_tokens": 10_000,
+    "graphql_depth": 100,
+    "graphql_aliases": 1000,
+    "graphql_repetitions": 1000,
+    "graphql_root_fields": 1000,
+    "graphql_cost": 1_000_000_000,
+}
+
+
 class FakeClock:
     """A clock that stands still until it is moved."""
 
@@ -150,6 +161,8 @@ class RunningServer:
 @contextmanager
 def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settings: Any) -> Iterator[RunningServer]:
     """A server on a free port of the loopback address, stopped at the end."""
+    # Clocks stand still, so that a budget would never be renewed: only tests of budgets have one.
+    settings = {"graphql_budget": 0, **settings}
     app = create_app(Settings(data_dir=data_dir, database_url=SecretStr(database_url), **settings), clock)
     config = uvicorn.Config(
         app, http=WireProtocol, host="127.0.0.1", port=0, log_level="error", access_log=False, proxy_headers=False
