@@ -17,6 +17,7 @@ from graphql import (
     GraphQLSchema,
     NoFragmentCyclesRule,
     OperationDefinitionNode,
+    OperationType,
     execute,
     parse,
     validate,
@@ -35,6 +36,10 @@ FREE = 100
 TOLD_FROM = 1000
 _CACHED_DOCUMENTS = 256
 _STANDARD_ALLOWANCE = Allowance()
+
+
+class NotByGet(Exception):
+    """A mutation was asked for in a way that is for queries alone."""
 
 
 class OperationUnclear(Exception):
@@ -69,13 +74,22 @@ class Executor:
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
 
     async def execute(
-        self, text: str, variables: dict[str, Any] | None, operation_name: str | None, context: Any
+        self,
+        text: str,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        context: Any,
+        *,
+        queries_only: bool = False,
     ) -> ExecutionResult:
-        """The answer to one operation of a document. What is wrong with it stands in the answer."""
+        """The answer to one operation of a document. What is wrong with it stands in the answer. Raises NotByGet, if
+        `queries_only`."""
         prepared = self._prepare(text)
         operation = prepared.operations.get(operation_name)
         if operation is None or prepared.document is None:
             return ExecutionResult(None, _why_not(prepared, operation_name))
+        if queries_only and operation.kind is not OperationType.QUERY:
+            raise NotByGet("Only queries are answered by GET: send this operation by POST.")
         cost = operation.cost_given(variables)
         told = None
         if cost > self._free:
@@ -90,6 +104,8 @@ class Executor:
             operation_name=operation_name,
             is_awaitable=_is_awaitable,
             executor_class=self._core_executor,
+            max_coercion_errors=MAXIMUM_ERRORS,
+            hide_suggestions=True,
         )
         result = result if isinstance(result, ExecutionResult) else await result
         result.extensions = told
@@ -133,7 +149,7 @@ class Executor:
             return _Prepared(None, [_error(exceeded)])
         # Where fragments spread themselves nothing is measured, so no other rule gets to see them.
         rules = [NoFragmentCyclesRule] if survey.has_cycle else None
-        if errors := validate(self._schema, document, rules, max_errors=MAXIMUM_ERRORS):
+        if errors := validate(self._schema, document, rules, max_errors=MAXIMUM_ERRORS, hide_suggestions=True):
             return _Prepared(document, errors)
         return _Prepared(document, operations=self._pricing.operations(survey))
 

@@ -50,10 +50,11 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             async with housekeeping(deployment, settings) as app.state.housekeeping:
                 yield
 
+    api = build_api(settings.graphql_limits, settings.graphql_allowance)
     return Server(
         routes=[
             Route("/", to_graphiql),
-            Route("/graphql", GraphQLEndpoint(build_api(settings.graphql_limits, settings.graphql_allowance))),
+            Route("/graphql", GraphQLEndpoint(api, strict_status=settings.graphql_strict_status)),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/healthz", healthy),

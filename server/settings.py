@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     as they like."""
     graphql_budget_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
 
+    graphql_strict_status: bool = False
+    """Whether GraphQL's answers have the statuses of GraphQL over HTTP of September 2026."""
+
     @property
     def graphql_limits(self) -> Limits:
         return Limits(

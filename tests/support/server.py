@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from resolvers.caller import Deployment
+from schema.errors import Code
 from server.app import create_app
 from server.housekeeping import Housekeeping
 from server.settings import Settings
@@ -80,7 +81,10 @@ class Client:
     def post(self, document: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
         """The answer as it came over the wire."""
         body = {"query": document, "variables": dict(variables or {})}
-        return httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
+        answer = httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
+        codes = {error["extensions"]["code"] for error in answer.json().get("errors", ())}
+        assert codes <= set(Code), "a code that there is not"
+        return answer
 
     def data(self, document: str, /, **variables: Any) -> Any:
         """The data of an answer that has no errors; of one root field, that field's."""
