@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
@@ -10,6 +11,7 @@ import schema.enums
 from schema.budget import Allowance
 from schema.execution import Executor
 from schema.limits import STANDARD, Limits
+from schema.manifest import read_manifest
 from schema.mutations.accounts import AccountMutations
 from schema.mutations.checking import CheckingMutations, take_input_as_it_is
 from schema.mutations.credentials import CredentialMutations
@@ -20,6 +22,7 @@ from schema.mutations.tokens import TokenMutations
 from schema.mutations.users import UserMutations
 from schema.mutations.webhooks import WebhookMutations
 from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User, WebhookEndpoint
+from schema.persisted import PersistedDocuments
 from schema.plain_fields import PlainFieldsExecutor
 from schema.queries import Query
 from schema.scalars import DateTime
@@ -47,6 +50,7 @@ class Mutation(
 class Api(strawberry.Schema):
     limits = STANDARD
     allowance = Allowance()
+    documents = PersistedDocuments()
 
     @cached_property
     def executor(self) -> Executor:
@@ -55,8 +59,15 @@ class Api(strawberry.Schema):
         return Executor(self._schema, PlainFieldsExecutor, self.limits, self.allowance)
 
 
-def build_api(limits: Limits = STANDARD, allowance: Allowance = Api.allowance) -> Api:
-    """The schema, ready to execute within these limits."""
+def build_api(
+    limits: Limits = STANDARD,
+    allowance: Allowance = Api.allowance,
+    trusted_documents: Path | None = None,
+    *,
+    persisted_queries: bool = True,
+) -> Api:
+    """The schema, ready to execute within these limits; where there is a list of trusted documents, those alone. Raises
+    ManifestUnusable and OSError."""
     assert schema.enums  # noqa: S101  (imported for the names and descriptions it gives)
     api = Api(
         query=Query,
@@ -65,4 +76,6 @@ def build_api(limits: Limits = STANDARD, allowance: Allowance = Api.allowance) -
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
     )
     api.limits, api.allowance = limits, allowance
+    trusted = read_manifest(trusted_documents, api.executor) if trusted_documents else None
+    api.documents = PersistedDocuments(trusted, automatic=persisted_queries)
     return api

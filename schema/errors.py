@@ -19,6 +19,12 @@ from schema.budget import BudgetSpent
 from schema.context import Info
 from schema.execution import OperationUnclear
 from schema.limits import LimitExceeded
+from schema.persisted import (
+    DocumentNotTrusted,
+    PersistedQueryMismatch,
+    PersistedQueryNotFound,
+    PersistedQueryNotSupported,
+)
 
 
 class Code(StrEnum):
@@ -35,6 +41,9 @@ class Code(StrEnum):
     GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
     GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
     OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
+    DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
     BAD_REQUEST = "BAD_REQUEST"
 
 
@@ -48,6 +57,10 @@ TOP_LEVEL_CODES: dict[type[Exception], Code] = {
     BudgetSpent: Code.RATE_LIMITED,
     LimitExceeded: Code.COST_LIMIT_EXCEEDED,
     OperationUnclear: Code.OPERATION_RESOLUTION_FAILURE,
+    PersistedQueryNotFound: Code.PERSISTED_QUERY_NOT_FOUND,
+    PersistedQueryNotSupported: Code.PERSISTED_QUERY_NOT_SUPPORTED,
+    PersistedQueryMismatch: Code.BAD_USER_INPUT,
+    DocumentNotTrusted: Code.DOCUMENT_NOT_TRUSTED,
 }
 
 

@@ -71,7 +71,21 @@ class Executor:
         self._free = min(FREE, limits.cost)
         self._budget = Budget(allowance)
         self._pricing = Pricing(schema)
+        self._trusted: dict[str, _Prepared] = {}
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
+
+    def trust(self, text: str) -> str | None:
+        """Keeps a document ready for good, which is for a deployment's own; or answers what is wrong with it."""
+        prepared = self._read(text)
+        if not prepared.operations:
+            return "; ".join(error.message for error in prepared.errors) or "There is no operation in it."
+        self._trusted[text] = prepared
+        return None
+
+    def is_ready(self, text: str) -> bool:
+        """Whether a document is kept that can be executed."""
+        prepared = self._prepared.get(text)
+        return prepared is not None and bool(prepared.operations)
 
     async def execute(
         self,
@@ -129,17 +143,22 @@ class Executor:
         if prepared is not None:
             self._prepared.move_to_end(text)
             return prepared
-        try:
-            tokens = self._limits.tokens
-            prepared = self._look_at(parse(text, max_lexical_tokens=tokens, max_comments=tokens))
-        except GraphQLError as error:
-            prepared = _Prepared(None, [error])
+        if text in self._trusted:
+            return self._trusted[text]
+        prepared = self._read(text)
         # A text with a string in it may hold a secret, which is not to stay; and will hardly be sent again.
         if '"' not in text:
             self._prepared[text] = prepared
             if len(self._prepared) > _CACHED_DOCUMENTS:
                 self._prepared.popitem(last=False)
         return prepared
+
+    def _read(self, text: str) -> _Prepared:
+        tokens = self._limits.tokens
+        try:
+            return self._look_at(parse(text, max_lexical_tokens=tokens, max_comments=tokens))
+        except GraphQLError as error:
+            return _Prepared(None, [error])
 
     def _look_at(self, document: DocumentNode) -> _Prepared:
         survey = Survey(document)

@@ -18,6 +18,7 @@ from schema.api import Api
 from schema.context import Context
 from schema.errors import Code
 from schema.execution import NotByGet
+from schema.persisted import UNKNOWN_DOCUMENT
 from server.graphql_answer import answer, body_of, fault, refusal, status_of, told
 from server.graphql_request import JSON, BadRequest, GraphQLRequest, media_type_for, read_request
 from server.identification import identify, write_session_cookie
@@ -61,9 +62,16 @@ class GraphQLEndpoint:
         return response
 
     async def _execute(self, asked: GraphQLRequest, context: Context) -> ExecutionResult:
-        result = await self.api.executor.execute(
-            asked.query, asked.variables, asked.operation_name, context, queries_only=asked.queries_only
+        documents, executor = self.api.documents, self.api.executor
+        try:
+            text = documents.find(asked.query, asked.document_id)
+        except UNKNOWN_DOCUMENT as unknown:
+            return ExecutionResult(None, [GraphQLError(str(unknown), original_error=unknown)])
+        result = await executor.execute(
+            text, asked.variables, asked.operation_name, context, queries_only=asked.queries_only
         )
+        if asked.document_id is not None and executor.is_ready(text):
+            documents.keep(text)
         for field, denial in _denials(result.errors or ()).items():
             await record_denial(context.caller, denial, field)
         return result

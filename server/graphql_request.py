@@ -17,7 +17,8 @@ MAXIMUM_BODY = 1024 * 1024
 # Parsed documents are kept for the next time, so each must be small.
 MAXIMUM_DOCUMENT = 32 * 1024
 _UTF_8 = frozenset({"", "utf-8", "utf8"})
-_PARAMETERS = frozenset({"query", "variables", "operationName", "extensions"})
+_KINDS = (("variables", dict), ("operationName", str), ("extensions", dict), ("documentId", str))
+_PARAMETERS = frozenset({"query", "variables", "operationName", "extensions", "documentId"})
 
 
 class BadRequest(Exception):
@@ -37,11 +38,15 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class GraphQLRequest:
-    """What is asked for; by GET, which anybody can have a browser send, only queries."""
+    """What is asked for: by a document, its id, or both. By GET, which anybody can have a browser send, only queries.
 
-    query: str
+    document_id: as `documentId` of the specification's proposal for persisted documents, or Apollo's `sha256Hash`.
+    """
+
+    query: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
+    document_id: str | None
     queries_only: bool = False
 
 
@@ -140,13 +145,35 @@ def _in_address(request: Request) -> dict[str, Any]:
 def _operation(sent: Any, longest: int, too_long: int, *, queries_only: bool = False) -> GraphQLRequest:
     if not isinstance(sent, dict):
         raise BadRequest(400, "The body must be a JSON object with a query.", is_readable=True)
-    document = sent.get("query")
+    for name, kind in _KINDS:
+        if not isinstance(sent.get(name), kind | None):
+            text = f"{name} must be {'an object' if kind is dict else 'a string'}, or left out."
+            raise BadRequest(400, text, is_readable=True)
+    document, document_id = sent.get("query"), _document_id(sent)
+    if document_id is None or document is not None:
+        _check_document(document, longest, too_long)
+    operation_name = sent.get("operationName") or None
+    return GraphQLRequest(document, sent.get("variables"), operation_name, document_id, queries_only)
+
+
+def _check_document(document: Any, longest: int, too_long: int) -> None:
     if not isinstance(document, str) or not document.strip():
         raise BadRequest(400, "query must be a GraphQL document.", is_readable=True)
     if len(document) > longest:
         raise BadRequest(too_long, f"The document is longer than {longest} characters: send values as variables.")
-    for name, kind in (("variables", dict), ("operationName", str), ("extensions", dict)):
-        if not isinstance(sent.get(name), kind | None):
-            text = f"{name} must be {'an object' if kind is dict else 'a string'}, or left out."
-            raise BadRequest(400, text, is_readable=True)
-    return GraphQLRequest(document, sent.get("variables"), sent.get("operationName") or None, queries_only)
+
+
+def _document_id(sent: Mapping[str, Any]) -> str | None:
+    persisted = (sent.get("extensions") or {}).get("persistedQuery")
+    if persisted is None:
+        return sent.get("documentId")
+    if not isinstance(persisted, dict) or persisted.get("version") != 1 or not _is_text(persisted.get("sha256Hash")):
+        text = "extensions.persistedQuery must have the version 1 and the document's sha256Hash."
+        raise BadRequest(400, text, is_readable=True)
+    if sent.get("documentId") not in {None, persisted["sha256Hash"]}:
+        raise BadRequest(400, "documentId and extensions.persistedQuery name two documents.", is_readable=True)
+    return str(persisted["sha256Hash"])
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)

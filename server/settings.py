@@ -104,6 +104,10 @@ class Settings(BaseSettings):
     as they like."""
     graphql_budget_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
 
+    graphql_persisted_queries: bool = True
+    """Whether clients may send a document once and its hash from then on."""
+    graphql_trusted_documents: Path | None = None
+    """A list of documents, as tools that build clients write it; nothing else is then executed."""
     graphql_strict_status: bool = False
     """Whether GraphQL's answers have the statuses of GraphQL over HTTP of September 2026."""
 

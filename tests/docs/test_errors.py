@@ -10,6 +10,7 @@ from resolvers.errors import ErrorCode
 from resolvers.throttling import SIGN_IN
 from schema.budget import Budget, BudgetSpent
 from schema.errors import Code
+from schema.persisted import PersistedDocuments
 from server.settings import Settings
 from tests.docs.markdown import page, rows, section
 from tests.support.world import Play
@@ -21,6 +22,7 @@ VIEWER = {"query": "{ viewer { role } }"}
 GUESS = {"query": 'mutation { signIn(input: {email: "a@b.example", password: "guessed"}) { sessionToken } }'}
 SPENDING = "{ services { nodes { credentials { totalCount } } } }"
 NOBODYS = "cred_00000000000000000000000000000000"
+DOCUMENTS = {"forgetful": PersistedDocuments(automatic=False), "distrustful": PersistedDocuments({})}
 # Requests that are answered with an error, as whom.
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("nobody", {"json": VIEWER}),
@@ -38,6 +40,10 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("spender", {"json": {"query": SPENDING}}),
     ("nobody", {"json": {"query": "{ nothing }"}}),
     ("nobody", {"json": {"query": "query A { viewer { role } } query B { viewer { role } }"}}),
+    ("nobody", {"json": {"documentId": "none"}}),
+    ("nobody", {"json": {**VIEWER, "documentId": "none"}}),
+    ("forgetful", {"json": {"documentId": "none"}}),
+    ("distrustful", {"json": VIEWER}),
     ("nobody", {"json": []}),
     ("nobody", {"method": "PUT", "json": VIEWER}),
     ("nobody", {"method": "GET", "params": {"query": "{" + " " * 32 * 1024}}),
@@ -73,6 +79,8 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
                 patched.delattr("server.graphql_endpoint.identify")
             if who == "guesser":
                 guess_in_vain(play)
+            if who in DOCUMENTS:
+                patched.setattr(PersistedDocuments, "find", DOCUMENTS[who].find)
             if who == "spender":
                 patched.setattr(Budget, "spend", spend_all)
             if who == "of_the_provider":
