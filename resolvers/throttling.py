@@ -66,7 +66,7 @@ async def throttled(caller: Caller, limits: Limits, subject: str) -> AsyncIterat
     if limits.gateways_exempt and await _comes_through_its_gateway(caller.principal, subject):
         yield
         return
-    source = _source(caller.source_ip)
+    source = source_of(caller.source_ip)
     pair_key, source_key = _key(caller, limits.kind, source, subject), _key(caller, limits.kind, source)
     await _take(caller, limits, source_key, pair_key)
     yield
@@ -104,7 +104,7 @@ def _key(caller: Caller, *parts: str) -> str:
     return key.mac(_DOMAIN, *(part.encode(errors="surrogatepass") for part in parts))
 
 
-def _source(address: str | None) -> str:
+def source_of(address: str | None) -> str:
     """The address, or the /64 network of an IPv6 one: a subscriber has at least that many."""
     if address is None:
         return "unknown"

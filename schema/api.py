@@ -2,12 +2,16 @@
 
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 import schema.enums
+from schema.budget import Allowance
 from schema.execution import Executor
+from schema.limits import STANDARD, Limits
+from schema.manifest import read_manifest
 from schema.mutations.accounts import AccountMutations
 from schema.mutations.checking import CheckingMutations, take_input_as_it_is
 from schema.mutations.credentials import CredentialMutations
@@ -18,6 +22,7 @@ from schema.mutations.tokens import TokenMutations
 from schema.mutations.users import UserMutations
 from schema.mutations.webhooks import WebhookMutations
 from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User, WebhookEndpoint
+from schema.persisted import PersistedDocuments
 from schema.plain_fields import PlainFieldsExecutor
 from schema.queries import Query
 from schema.scalars import DateTime
@@ -43,19 +48,34 @@ class Mutation(
 
 
 class Api(strawberry.Schema):
+    limits = STANDARD
+    allowance = Allowance()
+    documents = PersistedDocuments()
+
     @cached_property
     def executor(self) -> Executor:
         """What executes operations."""
         take_input_as_it_is(self._schema)
-        return Executor(self._schema, PlainFieldsExecutor)
+        return Executor(self._schema, PlainFieldsExecutor, self.limits, self.allowance)
 
 
-def build_api() -> Api:
-    """The schema, ready to execute."""
+def build_api(
+    limits: Limits = STANDARD,
+    allowance: Allowance = Api.allowance,
+    trusted_documents: Path | None = None,
+    *,
+    persisted_queries: bool = True,
+) -> Api:
+    """The schema, ready to execute within these limits; where there is a list of trusted documents, those alone. Raises
+    ManifestUnusable and OSError."""
     assert schema.enums  # noqa: S101  (imported for the names and descriptions it gives)
-    return Api(
+    api = Api(
         query=Query,
         mutation=Mutation,
         types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
     )
+    api.limits, api.allowance = limits, allowance
+    trusted = read_manifest(trusted_documents, api.executor) if trusted_documents else None
+    api.documents = PersistedDocuments(trusted, automatic=persisted_queries)
+    return api

@@ -4,6 +4,7 @@ Expected refusals of a mutation stand in its payload's userErrors; all else is a
 """
 
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -14,28 +15,63 @@ from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
 from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
 from resolvers.throttling import Throttled
+from schema.budget import BudgetSpent
 from schema.context import Info
 from schema.execution import OperationUnclear
+from schema.limits import LimitExceeded
+from schema.persisted import (
+    DocumentNotTrusted,
+    PersistedQueryMismatch,
+    PersistedQueryNotFound,
+    PersistedQueryNotSupported,
+)
 
-TOP_LEVEL_CODES: dict[type[Exception], str] = {
-    Unauthenticated: "UNAUTHENTICATED",
-    Forbidden: "FORBIDDEN",
-    ApiAccessRemoved: "FORBIDDEN",
-    NotFound: "NOT_FOUND",
-    BadArgument: "BAD_USER_INPUT",
-    Throttled: "RATE_LIMITED",
-    OperationUnclear: "OPERATION_RESOLUTION_FAILURE",
+
+class Code(StrEnum):
+    """extensions.code of a top-level error: there are no others."""
+
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    COST_LIMIT_EXCEEDED = "COST_LIMIT_EXCEEDED"
+    RATE_LIMITED = "RATE_LIMITED"
+    INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+    UNAVAILABLE = "UNAVAILABLE"
+    GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+    GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+    OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
+    DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
+    BAD_REQUEST = "BAD_REQUEST"
+
+
+TOP_LEVEL_CODES: dict[type[Exception], Code] = {
+    Unauthenticated: Code.UNAUTHENTICATED,
+    Forbidden: Code.FORBIDDEN,
+    ApiAccessRemoved: Code.FORBIDDEN,
+    NotFound: Code.NOT_FOUND,
+    BadArgument: Code.BAD_USER_INPUT,
+    Throttled: Code.RATE_LIMITED,
+    BudgetSpent: Code.RATE_LIMITED,
+    LimitExceeded: Code.COST_LIMIT_EXCEEDED,
+    OperationUnclear: Code.OPERATION_RESOLUTION_FAILURE,
+    PersistedQueryNotFound: Code.PERSISTED_QUERY_NOT_FOUND,
+    PersistedQueryNotSupported: Code.PERSISTED_QUERY_NOT_SUPPORTED,
+    PersistedQueryMismatch: Code.BAD_USER_INPUT,
+    DocumentNotTrusted: Code.DOCUMENT_NOT_TRUSTED,
 }
 
 
-def top_level_code(error: GraphQLError) -> str | None:
+def top_level_code(error: GraphQLError) -> Code | None:
     """The code of an error that a resolver raised on purpose; None for one that was not foreseen."""
     return TOP_LEVEL_CODES.get(type(error.original_error))  # type: ignore[arg-type]
 
 
 def retry_after(error: GraphQLError) -> int | None:
-    """Seconds until a caller who was throttled should come back."""
-    return error.original_error.seconds if isinstance(error.original_error, Throttled) else None
+    """Seconds until a caller who asked too much should come back."""
+    return error.original_error.seconds if isinstance(error.original_error, Throttled | BudgetSpent) else None
 
 
 @strawberry.type(description="Something that the caller could expect to go wrong.")

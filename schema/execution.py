@@ -1,11 +1,12 @@
-"""From a document's text to its answer: parsed and validated once for each text, then executed by graphql-core.
+"""From a document's text to its answer: parsed, measured and validated once for each text, then executed by
+graphql-core.
 
 Strawberry's own way there runs every extension around every step of every operation, which takes longer than a small
 operation itself. What those extensions did is done here.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -14,15 +15,31 @@ from graphql import (
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
+    NoFragmentCyclesRule,
     OperationDefinitionNode,
+    OperationType,
     execute,
     parse,
     validate,
 )
 from graphql.execution.executor import Executor as CoreExecutor
 
-MAXIMUM_TOKENS = 2000
+from schema.budget import Allowance, Budget, BudgetSpent
+from schema.cost import Operation, Pricing
+from schema.limits import STANDARD, LimitExceeded, Limits, Survey
+
+# Of an answer to a document that is not valid: more are of no use to anybody.
+MAXIMUM_ERRORS = 8
+# An operation that costs no more, such as checking a credential, is not worth counting.
+FREE = 100
+# Who asks for as much is told what it costs.
+TOLD_FROM = 1000
 _CACHED_DOCUMENTS = 256
+_STANDARD_ALLOWANCE = Allowance()
+
+
+class NotByGet(Exception):
+    """A mutation was asked for in a way that is for queries alone."""
 
 
 class OperationUnclear(Exception):
@@ -31,33 +48,68 @@ class OperationUnclear(Exception):
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A document that may be executed; or what is wrong with it."""
+    """A document whose operations may be executed; or what is wrong with it."""
 
     document: DocumentNode | None
     errors: list[GraphQLError] = field(default_factory=list)
+    operations: Mapping[str | None, Operation] = field(default_factory=dict)
 
 
 class Executor:
-    """Executes operations on a schema."""
+    """Executes operations on a schema, as far as limits and budgets allow it."""
 
-    def __init__(self, schema: GraphQLSchema, core_executor: type[CoreExecutor[Any]]) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        core_executor: type[CoreExecutor[Any]],
+        limits: Limits = STANDARD,
+        allowance: Allowance = _STANDARD_ALLOWANCE,
+    ) -> None:
         self._schema = schema
         self._core_executor = core_executor
+        self._limits = limits
+        self._free = min(FREE, limits.cost)
+        self._budget = Budget(allowance)
+        self._pricing = Pricing(schema)
+        self._trusted: dict[str, _Prepared] = {}
         self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
 
+    def trust(self, text: str) -> str | None:
+        """Keeps a document ready for good, which is for a deployment's own; or answers what is wrong with it."""
+        prepared = self._read(text)
+        if not prepared.operations:
+            return "; ".join(error.message for error in prepared.errors) or "There is no operation in it."
+        self._trusted[text] = prepared
+        return None
+
+    def is_ready(self, text: str) -> bool:
+        """Whether a document is kept that can be executed."""
+        prepared = self._prepared.get(text)
+        return prepared is not None and bool(prepared.operations)
+
     async def execute(
-        self, text: str, variables: dict[str, Any] | None, operation_name: str | None, context: Any
+        self,
+        text: str,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        context: Any,
+        *,
+        queries_only: bool = False,
     ) -> ExecutionResult:
-        """The answer to one operation of a document. What is wrong with it stands in the answer."""
+        """The answer to one operation of a document. What is wrong with it stands in the answer. Raises NotByGet, if
+        `queries_only`."""
         prepared = self._prepare(text)
-        if prepared.document is None:
-            return ExecutionResult(None, prepared.errors)
-        try:
-            _check(prepared.document, operation_name)
-        except OperationUnclear as unclear:
-            return ExecutionResult(None, [GraphQLError(str(unclear), original_error=unclear)])
-        if prepared.errors:
-            return ExecutionResult(None, prepared.errors)
+        operation = prepared.operations.get(operation_name)
+        if operation is None or prepared.document is None:
+            return ExecutionResult(None, _why_not(prepared, operation_name))
+        if queries_only and operation.kind is not OperationType.QUERY:
+            raise NotByGet("Only queries are answered by GET: send this operation by POST.")
+        cost = operation.cost_given(variables)
+        told = None
+        if cost > self._free:
+            told, refusal = self._spend(cost, context)
+            if refusal:
+                return ExecutionResult(None, [_error(refusal)], told)
         result = execute(
             self._schema,
             prepared.document,
@@ -66,19 +118,34 @@ class Executor:
             operation_name=operation_name,
             is_awaitable=_is_awaitable,
             executor_class=self._core_executor,
+            max_coercion_errors=MAXIMUM_ERRORS,
+            hide_suggestions=True,
         )
-        return result if isinstance(result, ExecutionResult) else await result
+        result = result if isinstance(result, ExecutionResult) else await result
+        result.extensions = told
+        return result
+
+    def _spend(self, cost: int, context: Any) -> tuple[dict[str, Any] | None, Exception | None]:
+        """What to tell of the cost, and why the operation may not be executed, if it may not."""
+        told: dict[str, Any] = {"requested": cost, "limit": self._limits.cost}
+        if cost > self._limits.cost:
+            return {"cost": told}, LimitExceeded("This operation costs too much; ask for smaller pages", told["limit"])
+        try:
+            remaining = self._budget.spend(context.caller, cost)
+        except BudgetSpent as spent:
+            return {"cost": told}, spent
+        if cost < TOLD_FROM:
+            return None, None
+        return {"cost": told if remaining is None else {**told, "remaining": remaining}}, None
 
     def _prepare(self, text: str) -> _Prepared:
         prepared = self._prepared.get(text)
         if prepared is not None:
             self._prepared.move_to_end(text)
             return prepared
-        try:
-            document = parse(text, max_lexical_tokens=MAXIMUM_TOKENS)
-            prepared = _Prepared(document, validate(self._schema, document))
-        except GraphQLError as error:
-            prepared = _Prepared(None, [error])
+        if text in self._trusted:
+            return self._trusted[text]
+        prepared = self._read(text)
         # A text with a string in it may hold a secret, which is not to stay; and will hardly be sent again.
         if '"' not in text:
             self._prepared[text] = prepared
@@ -86,9 +153,41 @@ class Executor:
                 self._prepared.popitem(last=False)
         return prepared
 
+    def _read(self, text: str) -> _Prepared:
+        tokens = self._limits.tokens
+        try:
+            return self._look_at(parse(text, max_lexical_tokens=tokens, max_comments=tokens))
+        except GraphQLError as error:
+            return _Prepared(None, [error])
+
+    def _look_at(self, document: DocumentNode) -> _Prepared:
+        survey = Survey(document)
+        try:
+            survey.check(self._limits)
+        except LimitExceeded as exceeded:
+            return _Prepared(None, [_error(exceeded)])
+        # Where fragments spread themselves nothing is measured, so no other rule gets to see them.
+        rules = [NoFragmentCyclesRule] if survey.has_cycle else None
+        if errors := validate(self._schema, document, rules, max_errors=MAXIMUM_ERRORS, hide_suggestions=True):
+            return _Prepared(document, errors)
+        return _Prepared(document, operations=self._pricing.operations(survey))
+
+
+def _error(error: Exception) -> GraphQLError:
+    return GraphQLError(str(error), original_error=error)
+
+
+def _why_not(prepared: _Prepared, asked_for: str | None) -> list[GraphQLError]:
+    """GetOperation of the GraphQL specification, 6.1; and what is wrong with the document else."""
+    if prepared.document is not None:
+        try:
+            _check(prepared.document, asked_for)
+        except OperationUnclear as unclear:
+            return [_error(unclear)]
+    return prepared.errors
+
 
 def _check(document: DocumentNode, asked_for: str | None) -> None:
-    """GetOperation of the GraphQL specification, 6.1."""
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     if not operations:
         raise OperationUnclear("There is no operation in this document.")

@@ -17,7 +17,7 @@ from models import database
 from models.instants import Clock, system_clock
 from resolvers.caller import Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile, confirm_keys
-from schema.api import build_api
+from schema.api import Api, build_api
 from server import graphiql, oauth
 from server.graphql_endpoint import GraphQLEndpoint
 from server.housekeeping import housekeeping
@@ -50,10 +50,11 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             async with housekeeping(deployment, settings) as app.state.housekeeping:
                 yield
 
+    api = api_for(settings)
     return Server(
         routes=[
             Route("/", to_graphiql),
-            Route("/graphql", GraphQLEndpoint(build_api())),
+            Route("/graphql", GraphQLEndpoint(api, strict_status=settings.graphql_strict_status)),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/healthz", healthy),
@@ -61,6 +62,16 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
         ],
         middleware=[Middleware(RequestLog)],
         lifespan=lifespan,
+    )
+
+
+def api_for(settings: Settings) -> Api:
+    """The API within the limits that the settings set. Raises ManifestUnusable and OSError."""
+    return build_api(
+        settings.graphql_limits,
+        settings.graphql_allowance,
+        settings.graphql_trusted_documents,
+        persisted_queries=settings.graphql_persisted_queries,
     )
 
 

@@ -25,7 +25,8 @@ from resolvers.errors import Refused
 from resolvers.server_keys import RotationRefused, rotate_signing
 from resolvers.users import create_operator
 from schema.api import build_api
-from server.app import GRAPHIQL_DIST, create_app, deployed
+from schema.manifest import ManifestUnusable
+from server.app import GRAPHIQL_DIST, api_for, create_app, deployed
 from server.demo import DemoRefused, Person, prepare_demo
 from server.logs import configure_logs
 from server.settings import Settings, SettingsUnusable, load_settings
@@ -41,6 +42,7 @@ _EXPECTED = (
     EnvelopeUnreadable,
     PrivateKeyUnreadable,
     RotationRefused,
+    ManifestUnusable,
 )
 
 
@@ -288,6 +290,7 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
 
 async def _confirm(settings: Settings) -> None:
     """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+    api_for(settings)
     async with deployed(settings):
         pass
 

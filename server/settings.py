@@ -21,6 +21,8 @@ from pydantic_settings import (
 from auth.bearer import SessionRules
 from auth.openid import ALGORITHMS, OpenIdRules
 from resolvers.caller import PolicyBounds
+from schema.budget import Allowance
+from schema.limits import Limits
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine, between whose programs nobody sits."""
@@ -89,6 +91,42 @@ class Settings(BaseSettings):
     oidc_create_operators: bool = False
     """Whether users made on first sight may be operators, who manage every account."""
     invitation_days: Annotated[int, Field(ge=1, le=90)] = 7
+    graphql_tokens: Annotated[int, Field(ge=200, le=10_000)] = 1000
+    """Of a document: how large it may be. So are the next five."""
+    graphql_depth: Annotated[int, Field(ge=1, le=100)] = 12
+    graphql_aliases: Annotated[int, Field(ge=0, le=1000)] = 30
+    graphql_directives: Annotated[int, Field(ge=0, le=1000)] = 50
+    graphql_repetitions: Annotated[int, Field(ge=0, le=1000)] = 50
+    graphql_root_fields: Annotated[int, Field(ge=1, le=1000)] = 20
+    graphql_cost: Annotated[int, Field(ge=1, le=1_000_000_000)] = 50_000
+    """Of an operation: the values that its answer can hold at most."""
+    graphql_budget: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1_000_000
+    """What all operations of one user, or of one address where nobody is signed in, may cost in each window; 0: as much
+    as they like."""
+    graphql_budget_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+
+    graphql_persisted_queries: bool = True
+    """Whether clients may send a document once and its hash from then on."""
+    graphql_trusted_documents: Path | None = None
+    """A list of documents, as tools that build clients write it; nothing else is then executed."""
+    graphql_strict_status: bool = False
+    """Whether GraphQL's answers have the statuses of GraphQL over HTTP of September 2026."""
+
+    @property
+    def graphql_limits(self) -> Limits:
+        return Limits(
+            tokens=self.graphql_tokens,
+            depth=self.graphql_depth,
+            aliases=self.graphql_aliases,
+            directives=self.graphql_directives,
+            repetitions=self.graphql_repetitions,
+            root_fields=self.graphql_root_fields,
+            cost=self.graphql_cost,
+        )
+
+    @property
+    def graphql_allowance(self) -> Allowance:
+        return Allowance(self.graphql_budget, self.graphql_budget_seconds)
 
     @property
     def database(self) -> str:
@@ -181,6 +219,8 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsUnusable(f"{file} is not a TOML file.") from None
     if not settings.database.startswith(("sqlite://", "postgres://")):
         raise SettingsUnusable("SEALKEY_DATABASE_URL must begin with sqlite:// or postgres://.")
+    if 0 < settings.graphql_budget < settings.graphql_cost:
+        raise SettingsUnusable("SEALKEY_GRAPHQL_BUDGET must not be less than SEALKEY_GRAPHQL_COST, or 0 for no budget.")
     _check_openid(settings)
     return settings
 

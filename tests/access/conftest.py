@@ -10,6 +10,7 @@ from tests.access.stage import Stage
 from tests.access.tables import Tables, opened
 from tests.plugins.database import Databases
 from tests.plugins.play import Template, playing
+from tests.support.server import LARGE_DOCUMENTS
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,8 @@ def stage(
     there are many, and nobody guesses at them here."""
     data_dir = tmp_path_factory.mktemp("stage") / "data"
     # What was counted is not written down while a test looks on.
-    playing_here = playing(databases, next(names), world_template, data_dir, usage_flush_seconds=300)
+    settings = {"usage_flush_seconds": 300, **LARGE_DOCUMENTS}
+    playing_here = playing(databases, next(names), world_template, data_dir, **settings)
     with pytest.MonkeyPatch.context() as patch, playing_here as play:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         yield Stage(play)

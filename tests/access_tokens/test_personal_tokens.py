@@ -312,7 +312,14 @@ class TestRefusals:
 
 def make_fifty(play: Play, owner: Client, shortest: timedelta) -> str:
     """Fifty tokens; the id of the one that ends first."""
-    ends = [shortest, *[timedelta(days=30)] * 49]
+    ends = [timedelta(days=30)] * 49
+    _make_several(play, owner, ends[:17])
+    _make_several(play, owner, ends[17:34])
+    return _make_several(play, owner, [shortest, *ends[34:]])
+
+
+def _make_several(play: Play, owner: Client, ends: list[timedelta]) -> str:
+    """The id of the first of them."""
     fields = " ".join(
         f'a{number}: createPersonalAccessToken(input: {{name: "ci", permissions: [READ_CREDENTIALS], '
         f'expiresAt: "{later(play.clock, seconds=end.total_seconds())}"}}) {{ tokenId }}'

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from resolvers.caller import Deployment
+from schema.errors import Code
 from server.app import create_app
 from server.housekeeping import Housekeeping
 from server.settings import Settings
@@ -25,6 +26,17 @@ Result = TypeVar("Result")
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 # Made once: httpx would read the machine's certificates for each request, which takes longer than the request.
 _TLS = ssl.create_default_context()
+
+
+# For tests whose documents are larger than a deployment's are allowed to be.
+LARGE_DOCUMENTS: dict[str, Any] = {
+    "graphql_tokens": 10_000,
+    "graphql_depth": 100,
+    "graphql_aliases": 1000,
+    "graphql_repetitions": 1000,
+    "graphql_root_fields": 1000,
+    "graphql_cost": 1_000_000_000,
+}
 
 
 class FakeClock:
@@ -69,7 +81,10 @@ class Client:
     def post(self, document: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
         """The answer as it came over the wire."""
         body = {"query": document, "variables": dict(variables or {})}
-        return httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
+        answer = httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
+        codes = {error["extensions"]["code"] for error in answer.json().get("errors", ())}
+        assert codes <= set(Code), "a code that there is not"
+        return answer
 
     def data(self, document: str, /, **variables: Any) -> Any:
         """The data of an answer that has no errors; of one root field, that field's."""
@@ -150,6 +165,8 @@ class RunningServer:
 @contextmanager
 def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settings: Any) -> Iterator[RunningServer]:
     """A server on a free port of the loopback address, stopped at the end."""
+    # Clocks stand still, so that a budget would never be renewed: only tests of budgets have one.
+    settings = {"graphql_budget": 0, **settings}
     app = create_app(Settings(data_dir=data_dir, database_url=SecretStr(database_url), **settings), clock)
     config = uvicorn.Config(
         app, http=WireProtocol, host="127.0.0.1", port=0, log_level="error", access_log=False, proxy_headers=False

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from models.database import connected
-from tests.plugins.play import StartPlay
+from tests.plugins.play import StartPlay, Theatre
+from tests.support.server import LARGE_DOCUMENTS
 from tests.support.world import Play
 
 Run = Callable[[Awaitable[Any]], Any]
@@ -29,6 +30,13 @@ def run(database_url: str) -> Iterator[Run]:
 
 
 @pytest.fixture
+def play(theatre: Theatre) -> Iterator[Play]:
+    """One whose documents may hold many tries: what throttles is not their size."""
+    with theatre.new(**LARGE_DOCUMENTS) as play:
+        yield play
+
+
+@pytest.fixture
 def proxied(start_play: StartPlay) -> Play:
     """A server behind a proxy on this machine: X-Forwarded-For says where a client is."""
-    return start_play(trusted_proxies=("127.0.0.0/8",))
+    return start_play(trusted_proxies=("127.0.0.0/8",), **LARGE_DOCUMENTS)

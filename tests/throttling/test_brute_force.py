@@ -15,7 +15,7 @@ from tests.plugins.database import Databases
 from tests.plugins.passwords import CountingHasher
 from tests.plugins.play import Template
 from tests.support.processes import running_sealkey
-from tests.support.server import Client
+from tests.support.server import LARGE_DOCUMENTS, Client
 from tests.support.world import OPERATOR, PASSWORD, Play
 from tests.throttling.tries import (
     ELSEWHERE,
@@ -101,7 +101,9 @@ def two_processes(
     shutil.copytree(world_template.data_dir, data_dir)
     url = databases.create_database(name, world_template.database)
     with ThreadPoolExecutor(2) as threads, ExitStack() as running:
-        servers = [running_sealkey(url, data_dir, trusted_proxies='["127.0.0.0/8"]') for _ in range(2)]
+        settings = {name: str(value) for name, value in {**LARGE_DOCUMENTS, "graphql_budget": 0}.items()}
+        proxies = '["127.0.0.0/8"]'
+        servers = [running_sealkey(url, data_dir, trusted_proxies=proxies, **settings) for _ in range(2)]
         yield list(threads.map(running.enter_context, servers))
     databases.drop_database(name)
 

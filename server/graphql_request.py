@@ -1,0 +1,179 @@
+"""One operation out of a request, as GraphQL over HTTP has it (first edition, September 2026): by POST as JSON, or by
+GET in the address; and what the answer may be written in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+GRAPHQL_JSON = "application/graphql-response+json"
+JSON = "application/json"
+METHODS = "GET, POST"
+
+MAXIMUM_BODY = 1024 * 1024
+# Parsed documents are kept for the next time, so each must be small.
+MAXIMUM_DOCUMENT = 32 * 1024
+_UTF_8 = frozenset({"", "utf-8", "utf8"})
+_KINDS = (("variables", dict), ("operationName", str), ("extensions", dict), ("documentId", str))
+_PARAMETERS = frozenset({"query", "variables", "operationName", "extensions", "documentId"})
+
+
+class BadRequest(Exception):
+    """The request is not one operation; the message says why.
+
+    is_readable: it is JSON, but not of the form wanted: the first edition has a status of its own for that.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, *, is_readable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+        self.is_readable = is_readable
+
+
+@dataclass(frozen=True)
+class GraphQLRequest:
+    """What is asked for: by a document, its id, or both. By GET, which anybody can have a browser send, only queries.
+
+    document_id: as `documentId` of the specification's proposal for persisted documents, or Apollo's `sha256Hash`.
+    """
+
+    query: str | None
+    variables: dict[str, Any] | None
+    operation_name: str | None
+    document_id: str | None
+    queries_only: bool = False
+
+
+async def read_request(request: Request) -> GraphQLRequest:
+    """Raises BadRequest."""
+    if request.method == "POST":
+        return _operation(await _read_json(request), MAXIMUM_DOCUMENT, 413)
+    if request.method == "GET":
+        return _operation(_in_address(request), MAXIMUM_DOCUMENT, 414, queries_only=True)
+    raise BadRequest(405, "Send the operation by POST, or a query by GET.", {"Allow": METHODS})
+
+
+@lru_cache(maxsize=64)
+def media_type_for(accept: str) -> str:
+    """What to write the answer in, by an Accept header (RFC 9110, 12.5.1): of the two with the greatest weight the
+    newer one, if it is named. Raises BadRequest."""
+    ranges = [weighted for text in accept.split(",") if (weighted := _media_range(text))]
+    if not accept.strip():
+        return JSON
+    newer, older = _weight(GRAPHQL_JSON, ranges), _weight(JSON, ranges)
+    if newer > older or (newer == older > 0 and GRAPHQL_JSON in dict(ranges)):
+        return GRAPHQL_JSON
+    if older:
+        return JSON
+    raise BadRequest(406, f"Accept {GRAPHQL_JSON} or {JSON}, in UTF-8.")
+
+
+def _media_range(text: str) -> tuple[str, float] | None:
+    """A media range and its weight; None where it is not for answers in UTF-8, or unreadable."""
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    given = dict(_parameter(parameter) for parameter in parameters)
+    if given.get("charset", "") not in _UTF_8:
+        return None
+    try:
+        weight = float(given.get("q", "1"))
+    except ValueError:
+        return None
+    return (name, weight) if 0 <= weight <= 1 else None
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip(), value.strip().strip('"')
+
+
+def _weight(media_type: str, ranges: list[tuple[str, float]]) -> float:
+    """That of the range which fits best."""
+    weights = dict(ranges)
+    return next((weights[name] for name in (media_type, "application/*", "*/*") if name in weights), 0.0)
+
+
+async def _read_json(request: Request) -> Any:
+    _check_content(request.headers)
+    try:
+        return orjson.loads(await _read_body(request))
+    except orjson.JSONDecodeError:
+        raise BadRequest(400, "The body is not JSON.") from None
+
+
+def _check_content(headers: Mapping[str, str]) -> None:
+    name, *parameters = headers.get("content-type", "").lower().split(";")
+    # What a form of another site can send without asking first is of another type.
+    if name.strip() != JSON:
+        raise BadRequest(415, "Send the operation as JSON, with Content-Type: application/json.", {"Accept-Post": JSON})
+    if dict(map(_parameter, parameters)).get("charset", "") not in _UTF_8:
+        raise BadRequest(415, "Send the operation in UTF-8.", {"Accept-Post": JSON})
+    if headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise BadRequest(415, "Send the operation as it is, without Content-Encoding.", {"Accept-Encoding": "identity"})
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAXIMUM_BODY:
+            raise BadRequest(413, f"The body is larger than {MAXIMUM_BODY} bytes.")
+    return bytes(body)
+
+
+def _in_address(request: Request) -> dict[str, Any]:
+    """The parameters of the query string, of which variables and extensions are JSON."""
+    given: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in given:
+            raise BadRequest(400, f"{name} is there twice.", is_readable=True)
+        if name in _PARAMETERS:
+            given[name] = value
+    for name in ("variables", "extensions"):
+        try:
+            given[name] = orjson.loads(given[name]) if given.get(name) else None
+        except orjson.JSONDecodeError:
+            raise BadRequest(400, f"{name} is not JSON.") from None
+    return given
+
+
+def _operation(sent: Any, longest: int, too_long: int, *, queries_only: bool = False) -> GraphQLRequest:
+    if not isinstance(sent, dict):
+        raise BadRequest(400, "The body must be a JSON object with a query.", is_readable=True)
+    for name, kind in _KINDS:
+        if not isinstance(sent.get(name), kind | None):
+            text = f"{name} must be {'an object' if kind is dict else 'a string'}, or left out."
+            raise BadRequest(400, text, is_readable=True)
+    document, document_id = sent.get("query"), _document_id(sent)
+    if document_id is None or document is not None:
+        _check_document(document, longest, too_long)
+    operation_name = sent.get("operationName") or None
+    return GraphQLRequest(document, sent.get("variables"), operation_name, document_id, queries_only)
+
+
+def _check_document(document: Any, longest: int, too_long: int) -> None:
+    if not isinstance(document, str) or not document.strip():
+        raise BadRequest(400, "query must be a GraphQL document.", is_readable=True)
+    if len(document) > longest:
+        raise BadRequest(too_long, f"The document is longer than {longest} characters: send values as variables.")
+
+
+def _document_id(sent: Mapping[str, Any]) -> str | None:
+    persisted = (sent.get("extensions") or {}).get("persistedQuery")
+    if persisted is None:
+        return sent.get("documentId")
+    if not isinstance(persisted, dict) or persisted.get("version") != 1 or not _is_text(persisted.get("sha256Hash")):
+        text = "extensions.persistedQuery must have the version 1 and the document's sha256Hash."
+        raise BadRequest(400, text, is_readable=True)
+    if sent.get("documentId") not in {None, persisted["sha256Hash"]}:
+        raise BadRequest(400, "documentId and extensions.persistedQuery name two documents.", is_readable=True)
+    return str(persisted["sha256Hash"])
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
