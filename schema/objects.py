@@ -1,9 +1,10 @@
 """The things that clients read. Each is made from a row and the instant of the request; fields are then plain values,
 except the connections, which ask for a page."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
@@ -24,22 +25,20 @@ from models.credential import CredentialBlocker, CredentialStatus, RevocationRea
 from models.identity import IdentityKind, IdentityStatus
 from models.ids import Kind, global_id
 from models.instants import or_none
+from models.rows import Parent
 from models.service import ServiceStatus
 from models.user import Role, UserStatus
 from resolvers.caller import Caller
-from resolvers.reading import (
-    OLDEST_FIRST,
-    AuditEventFilter,
-    CredentialFilter,
-    IdentityFilter,
-    ServiceFilter,
-    read_audit_events,
-    read_credentials,
-    read_identities,
-    read_predecessor,
-    read_services,
-    read_successor,
-    read_usage,
+from resolvers.paging import Page, PageRequest, Row
+from resolvers.reading import read_predecessors, read_successors, read_usage
+from resolvers.reading_inside import (
+    AUDIT_EVENTS_OF_CREDENTIAL,
+    CREDENTIALS_OF_IDENTITY,
+    CREDENTIALS_OF_SERVICE,
+    IDENTITIES_OF_SERVICE,
+    SERVICES_OF_IDENTITY,
+    Inside,
+    read_inside,
 )
 from resolvers.webhook_events import WebhookEventType
 from schema.connections import Connection, Node, connect
@@ -49,6 +48,10 @@ from schema.inputs import page_request
 
 def _id(kind: Kind, row: Any) -> strawberry.ID:
     return strawberry.ID(global_id(kind, row.id))
+
+
+async def _inside(info: Info, inside: Inside[Row], parent: Parent, request: PageRequest) -> Page[Row]:
+    return await read_inside(info.context.caller, info.context.batches, inside, parent, request)
 
 
 @strawberry.type(description="The rules that an account's credentials are generated under.")
@@ -184,24 +187,21 @@ class Identity(Node):
     valid_until: datetime | None = strawberry.field(description="When it expires; null: it does not.")
     account: Account = strawberry.field(description="Whose it is.")
     created_at: datetime = strawberry.field(description="When it was submitted.")
+    row: strawberry.Private[identity_model.Identity]
 
     @strawberry.field(description="The services it may be used with.")
     async def services(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[Service]":
-        filter_ = ServiceFilter(identity_id=self.id)
-        caller = info.context.caller
-        page = await read_services(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Service.of(row, caller))
+        page = await _inside(info, SERVICES_OF_IDENTITY, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Service.of(row, info.context.caller))
 
     @strawberry.field(description="Its credentials that the viewer may see and that are not revoked.")
     async def credentials(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[Credential]":
-        filter_ = CredentialFilter(identity_id=self.id)
-        caller = info.context.caller
-        page = await read_credentials(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Credential.of(row, caller))
+        page = await _inside(info, CREDENTIALS_OF_IDENTITY, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Credential.of(row, info.context.caller))
 
     @staticmethod
     def of(row: identity_model.Identity, caller: Caller, account: Account | None = None) -> "Identity":
@@ -213,6 +213,7 @@ class Identity(Node):
             valid_until=or_none(row.valid_until),
             account=account or Account.of(row.account),
             created_at=row.created_at,
+            row=row,
         )
 
 
@@ -230,24 +231,21 @@ class Service(Node):
     expires_at: datetime | None = strawberry.field(description="EXPIRED from then on; null: it has no end.")
     account: Account = strawberry.field(description="Whose it is.")
     created_at: datetime = strawberry.field(description="When it was opened.")
+    row: strawberry.Private[service_model.Service]
 
     @strawberry.field(description="The identities that may be used with this service.")
     async def identities(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> Connection[Identity]:
-        filter_ = IdentityFilter(service_id=self.id)
-        caller = info.context.caller
-        page = await read_identities(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Identity.of(row, caller))
+        page = await _inside(info, IDENTITIES_OF_SERVICE, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Identity.of(row, info.context.caller))
 
     @strawberry.field(description="Its credentials that the viewer may see and that are not revoked.")
     async def credentials(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[Credential]":
-        filter_ = CredentialFilter(service_id=self.id)
-        caller = info.context.caller
-        page = await read_credentials(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Credential.of(row, caller))
+        page = await _inside(info, CREDENTIALS_OF_SERVICE, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Credential.of(row, info.context.caller))
 
     @staticmethod
     def of(row: service_model.Service, caller: Caller, account: Account | None = None) -> "Service":
@@ -260,6 +258,7 @@ class Service(Node):
             expires_at=or_none(row.expires_at),
             account=account or Account.of(row.account),
             created_at=row.created_at,
+            row=row,
         )
 
 
@@ -338,15 +337,15 @@ class Credential(Node):
 
     @strawberry.field(description="The one it was made in the place of.")
     async def predecessor(self, info: Info) -> "Credential | None":
-        caller = info.context.caller
-        found = await read_predecessor(caller, self.row)
-        return Credential.of(found, caller) if found else None
+        if self.row.predecessor_id is None:
+            return None
+        return await _credential_by(info, read_predecessors, self.row.predecessor_id)
 
     @strawberry.field(description="The one that was made in its place.")
     async def successor(self, info: Info) -> "Credential | None":
-        caller = info.context.caller
-        found = await read_successor(caller, self.row)
-        return Credential.of(found, caller) if found else None
+        if self.row.rotated_at is None:
+            return None
+        return await _credential_by(info, read_successors, self.row.id)
 
     @strawberry.field(description="How often it was let in and turned away on each of the last days, today included.")
     async def usage(
@@ -354,17 +353,19 @@ class Credential(Node):
         info: Info,
         days: Annotated[int, strawberry.argument(description="1 to 90.")] = 30,
     ) -> list[CredentialUsage]:
-        counted = await read_usage(info.context.caller, self.row, days)
+        context = info.context
+        counted = await context.batches.ask(
+            (read_usage, days), self.row.id, lambda ids: read_usage(context.caller, ids, days)
+        )
         return [CredentialUsage(date=day.date, allowed=day.allowed, denied=day.denied) for day in counted]
 
     @strawberry.field(description="What happened to it.")
     async def audit_events(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> Connection[AuditEvent]:
-        filter_ = AuditEventFilter(subject_id=self.id)
-        caller = info.context.caller
-        page = await read_audit_events(caller, filter_, page_request(first, after, last, before))
-        return connect(page, lambda row: AuditEvent.of(row, caller))
+        request = page_request(first, after, last, before)
+        page = await _inside(info, AUDIT_EVENTS_OF_CREDENTIAL, str(self.id), request)
+        return connect(page, lambda row: AuditEvent.of(row, info.context.caller))
 
     @staticmethod
     def of(row: credential_model.Credential, caller: Caller) -> "Credential":
@@ -391,6 +392,16 @@ class Credential(Node):
             allowed_networks=row.allowed_networks.split(),
             row=row,
         )
+
+
+async def _credential_by(
+    info: Info,
+    read: Callable[[Caller, Sequence[UUID]], Awaitable[Mapping[UUID, credential_model.Credential]]],
+    id_: UUID,
+) -> Credential | None:
+    caller = info.context.caller
+    found = await info.context.batches.ask(read, id_, lambda ids: read(caller, ids))
+    return Credential.of(found, caller) if found else None
 
 
 @strawberry.type(description="Who is asking, and what they may do.")
