@@ -9,13 +9,16 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from operator import ge, gt, le, lt
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
+from pypika_tortoise.terms import Tuple
 from tortoise.exceptions import ValidationError
-from tortoise.expressions import Q
+from tortoise.expressions import Q, ResolveContext
 from tortoise.models import Model
+from tortoise.query_utils import QueryModifier
 from tortoise.queryset import QuerySet
 
 from models import rows as model_rows
@@ -176,21 +179,36 @@ def _outside(matching: QuerySet[Row], order: Order, request: PageRequest) -> Que
     cursor = request.before if request.backward else request.after
     assert cursor is not None  # noqa: S101  (nothing else is outside)
     mark = _decode(matching.model, order, cursor)
-    return matching.filter(Q(id=mark.id) | _beyond(order, mark, towards_start=not request.backward))
+    return matching.filter(_beyond(order, mark, towards_start=not request.backward, inclusive=True))
 
 
-def _beyond(order: Order, mark: _Mark, *, towards_start: bool) -> Q:
+def _beyond(order: Order, mark: _Mark, *, towards_start: bool, inclusive: bool = False) -> Q:
     side = "lt" if order.descending != towards_start else "gt"
-    further = _compare("id", side, mark.id)
+    comparison = f"{side}e" if inclusive else side
     if order.column == "id":
-        return further
-    # In this form, and not as (a > x) or (a = x and id > y), both engines walk the index from the mark.
-    column, value = order.column, mark.value
-    return _compare(column, f"{side}e", value) & (_compare(column, side, value) | further)
+        by_id: dict[str, Any] = {f"id__{comparison}": mark.id}
+        return Q(**by_id)
+    return _Beyond(order.column, mark, comparison)
 
 
-def _compare(column: str, comparison: str, value: Any) -> Q:
-    return Q(**{f"{column}__{comparison}": value})
+class _Beyond(Q):
+    """Column and id compared with a mark's as one row, (a, b) > (x, y): both engines walk the index from there,
+    however many rows have the same in the column."""
+
+    def __init__(self, column: str, mark: _Mark, comparison: str) -> None:
+        super().__init__()
+        self._column, self._mark, self._comparison = column, mark, comparison
+
+    def __bool__(self) -> bool:
+        return True
+
+    def resolve(self, resolve_context: ResolveContext) -> QueryModifier:
+        model, table = resolve_context.model, resolve_context.table
+        field = model._meta.fields_map[self._column]
+        values = (field.to_db_value(self._mark.value, model), str(self._mark.id))
+        compare = {"gt": gt, "gte": ge, "lt": lt, "lte": le}[self._comparison]
+        criterion = compare(Tuple(table[self._column], table.id), Tuple(*values))
+        return QueryModifier(where_criterion=criterion)
 
 
 def _encode(order: Order, row: Model) -> str:

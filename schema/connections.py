@@ -44,7 +44,9 @@ class Connection(Generic[NodeType]):
     nodes: list[NodeType] = strawberry.field(description="The page's nodes.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
 
-    @strawberry.field(description="How many there are on all pages together.")
+    @strawberry.field(
+        description="How many there are on all pages together, counted up to 10,000: 10001 says that there are more."
+    )
     async def total_count(self) -> int:
         return await self.page.total_count()
 

@@ -192,3 +192,20 @@ def test_ids_of_five_cost_what_one_costs(full: Play) -> None:
         return len(run)
 
     assert cost(1) == cost(NUMBER) == 4
+
+
+def test_what_is_counted_is_counted_up_to_ten_thousand(full: Play) -> None:
+    play, birch = full, full.birch
+    here = {"service_id": birch.services["certificates"], "identity_id": birch.identities["active"]}
+    bulk.credentials(play, birch, [{**here, "owner_id": birch.users["member"]}] * 10_000)
+    inside = "services(first: 2) { nodes { credentials(first: 0) { totalCount } } }"
+    document = f"{{ credentials(first: 0) {{ totalCount }} {inside} }}"
+
+    def counted() -> list[int]:
+        data = play.other_administrator.data(document)
+        nested = [node["credentials"]["totalCount"] for node in data["services"]["nodes"]]
+        return [data["credentials"]["totalCount"], *nested]
+
+    assert counted() == [10_000, 10_000, 0]
+    bulk.credentials(play, birch, [{**here, "owner_id": birch.users["member"]}] * 2)
+    assert counted() == [10_001, 10_001, 0]
