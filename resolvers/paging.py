@@ -98,7 +98,7 @@ class Page(Generic[Row]):
     unread: Unread
 
     def cursor(self, row: Row) -> str:
-        return _encode(self.order, row)
+        return cursor_of(self.order, row)
 
     async def total_count(self) -> int:
         """How many rows match on all pages together, up to `MAXIMUM_COUNT` and one."""
@@ -211,7 +211,8 @@ class _Beyond(Q):
         return QueryModifier(where_criterion=criterion)
 
 
-def _encode(order: Order, row: Model) -> str:
+def cursor_of(order: Order, row: Any) -> str:
+    """The cursor of a row in a list of this order."""
     value = None if order.column == "id" else getattr(row, order.column)
     return _write(order.column, _Mark(value, row.pk))
 
