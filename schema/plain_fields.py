@@ -7,6 +7,7 @@ that the answer is the same.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -25,13 +26,15 @@ from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
 
+from schema.lazy import Lazy
+
 Complete = Callable[[Any], Any]
 """What stands in the answer for a value that is not null; raises anything where that is for graphql-core to say."""
 
 
 class _Plain(NamedTuple):
     name: str
-    attribute: str
+    value_of: Callable[[Any], Any]
     complete: Complete
     may_be_null: bool
 
@@ -95,7 +98,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         """A field that is nothing but an attribute, if it is, down to its leaves."""
         field_name = details[0].node.name.value
         if field_name == "__typename":
-            return _Plain(name, "__class__", lambda _: parent_type.name, False)
+            return _Plain(name, type, lambda _: parent_type.name, False)
         field = self.schema.get_field(parent_type, field_name)
         attribute = _attribute_of(field) if field else None
         if field is None or attribute is None:
@@ -103,7 +106,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         complete = self._complete(_nullable(field.type), details)
         if complete is None:
             return None
-        return _Plain(name, attribute, complete, not isinstance(field.type, GraphQLNonNull))
+        return _Plain(name, _reading(parent_type, attribute), complete, not isinstance(field.type, GraphQLNonNull))
 
     def _complete(self, type_: Any, details: Any) -> Complete | None:
         if is_leaf_type(type_):
@@ -120,8 +123,8 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
 
 def _read(plain: list[_Plain], source: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name, attribute, complete, may_be_null in plain:
-        value = getattr(source, attribute)
+    for name, value_of, complete, may_be_null in plain:
+        value = value_of(source)
         if value is not None:
             values[name] = complete(value)
         elif may_be_null:
@@ -138,6 +141,11 @@ def _attribute_of(field: GraphQLField) -> str | None:
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     name: str | None = getattr(definition, "python_name", None)
     return name
+
+
+def _reading(type_: GraphQLObjectType, attribute: str) -> Callable[[Any], Any]:
+    class_ = type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
+    return class_.FIELDS.get(attribute) or attrgetter(attribute) if issubclass(class_, Lazy) else attrgetter(attribute)
 
 
 def _nullable(type_: Any) -> Any:
