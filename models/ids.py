@@ -60,7 +60,7 @@ def first_id(instant: datetime) -> UUID:
 
 def global_id(kind: Kind, row_id: UUID) -> str:
     """The global id of a row."""
-    return f"{kind}_{row_id.hex}"
+    return kind + "_" + row_id.hex
 
 
 def parse_global_id(text: str) -> tuple[Kind, UUID] | None:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
@@ -30,27 +31,28 @@ PARENT = RawSQL('"parent"."value"')
 
 async def read(query: QuerySet[Row]) -> list[Row]:
     """The rows of a query, with those that it selects beside them."""
-    sql, values = _written(query)
-    found = await _execute(query, sql, values)
-    return [row for row, _ in _made(query, found)]
+    whole = _whole(query)
+    inner, values = _written(_ids_of(query))
+    _, table, conditions = inner.partition(whole.table)
+    found = await _execute(query, f"{whole.columns}{table}{whole.joins}{conditions}", values)
+    return [row for row, _ in _made(whole, found)]
 
 
 async def read_for_each(query: QuerySet[Row], parents: Sequence[Parent], limit: int) -> Mapping[Parent, list[Row]]:
     """So many rows of an ordered query, at most, for each parent."""
+    whole = _whole(query)
     inner, values = _written(_ids_of(query).limit(limit))
-    everything = query.model.all().select_related(*query._select_related).order_by(*_order_of(query))
-    outer, _ = _written(everything)
-    table = query.model._meta.db_table
-    columns, _, joins = outer.partition(f' FROM "{table}"')
+    table = f'"{query.model._meta.db_table}"'
     # The few rows of each parent are looked up in the index first, and only these are then read as a whole.
     if _dialect(query) == "sqlite":
-        picked = f'CROSS JOIN "{table}" ON "{table}"."id" IN ({inner})'
+        picked = f"CROSS JOIN {table} ON {table}.id IN ({inner})"
     else:
-        picked = f'CROSS JOIN LATERAL ({inner}) AS "picked" JOIN "{table}" ON "{table}"."id" = "picked"."id"'
+        picked = f'CROSS JOIN LATERAL ({inner}) AS "picked" JOIN {table} ON {table}.id = "picked".id'
+    order = ", ".join(f'{table}."{column}" {direction.value}' for column, direction in query._orderings)
     from_parents, asked = _from_parents(query, parents, values)
-    found = await _execute(query, f'{columns}, "parent"."key" {from_parents} {picked}{joins}', asked)
+    sql = f'{whole.columns}, "parent"."key" {from_parents} {picked}{whole.joins} ORDER BY {order}'
     rows: dict[Parent, list[Row]] = defaultdict(list)
-    for row, (place,) in _made(everything, found):
+    for row, (place,) in _made(whole, await _execute(query, sql, asked)):
         rows[parents[place]].append(row)
     return rows
 
@@ -105,18 +107,15 @@ def _ids_of(query: QuerySet[Row]) -> QuerySet[Row]:
     return ids
 
 
-def _order_of(query: QuerySet[Any]) -> list[str]:
-    return [f"{'-' if direction.value == 'DESC' else ''}{column}" for column, direction in query._orderings]
-
-
 def _dialect(query: QuerySet[Any]) -> str:
     return query._choose_db().capabilities.dialect
 
 
 def _written(query: QuerySet[Any]) -> tuple[str, list[Any]]:
-    """Its SQL, and the values for the placeholders in it."""
+    """Its SQL, with the table before each column, and the values for the placeholders in it."""
     query._db = query._choose_db()
     query._make_query()
+    query.query._foreign_table = True
     sql, values = query.query.get_parameterized_sql()
     return sql, values
 
@@ -141,14 +140,53 @@ class _Part(NamedTuple):
     place: tuple[int, str] | None
 
 
-def _made(query: QuerySet[Row], found: Sequence[Any]) -> list[tuple[Row, Sequence[Any]]]:
+class _Whole(NamedTuple):
+    """What is the same in all statements that read rows of a model with certain others beside them."""
+
+    columns: str
+    table: str
+    joins: str
+    parts: list[_Part]
+
+
+def _whole(query: QuerySet[Any]) -> _Whole:
+    return _whole_of(cast(Any, query.model), frozenset(query._select_related), _dialect(query))
+
+
+@cache
+def _whole_of(model: type[Model], beside: frozenset[str], dialect: str) -> _Whole:
+    query = model.all().select_related(*beside)
+    sql, _ = _written(query)
+    table = f' FROM "{model._meta.db_table}"'
+    columns, _, joins = sql.removeprefix("SELECT ").partition(table)
+    shown: list[str] = []
+    parts: list[_Part] = []
+    places: dict[tuple[Any, ...], int] = {}
+    every = iter(columns.split(","))
+    for of, number, _, _, path in query._select_related_idx:
+        of_part = [column for column in islice(every, number) if _name(column) not in _NEVER_SHOWN]
+        whole_path = tuple(path)
+        owner = (places[whole_path[:-1]], f"_{whole_path[-1]}") if parts else None
+        places[whole_path] = len(parts)
+        parts.append(_part(of, len(shown), [_name(column) for column in of_part], dialect, owner))
+        shown += of_part
+    return _Whole(f"SELECT {', '.join(shown)}", table, joins, parts)
+
+
+def _name(column: str) -> str:
+    """Of `"table"."name"`, or `"table__other"."name" "table__other.name"`."""
+    return column.partition(" ")[0].rpartition(".")[2].strip('"')
+
+
+# Nothing that is listed shows these.
+_NEVER_SHOWN = frozenset({"secret_hash", "password_hash", "token_hash", "sealed_secret", "oidc_issuer", "oidc_subject"})
+
+
+def _made(whole: _Whole, found: Sequence[Any]) -> list[tuple[Any, Sequence[Any]]]:
     """Each row, and the columns that it has beyond the query's."""
-    if not found:
-        return []
-    parts = _parts(query, list(found[0].keys()))
-    end = parts[-1].columns.stop
-    shared: list[dict[Any, Any]] = [{} for _ in parts]
-    return [(_make(parts, values, shared), values[end:]) for values in map(tuple, found)]
+    end = whole.parts[-1].columns.stop
+    shared: list[dict[Any, Any]] = [{} for _ in whole.parts]
+    return [(_make(whole.parts, values, shared), values[end:]) for values in map(tuple, found)]
 
 
 def _make(parts: Sequence[_Part], values: tuple[Any, ...], shared: list[dict[Any, Any]]) -> Any:
@@ -172,35 +210,20 @@ def _instance(part: _Part, values: tuple[Any, ...]) -> Any:
         if columns[place] is not None:
             columns[place] = convert(columns[place])
     row = part.model.__new__(part.model)
-    state = row.__dict__
-    state.update(zip(part.names, columns, strict=True))
-    # What Tortoise notes of a row that is in the database.
-    state.update(_partial=False, _saved_in_db=True, _custom_generated_pk=True, _await_when_save={})
+    # Beside the columns, what Tortoise notes of a row that is in the database.
+    row.__dict__.update(
+        zip(part.names, columns, strict=True),
+        _partial=False,
+        _saved_in_db=True,
+        _custom_generated_pk=True,
+        _await_when_save={},
+    )
     return row
 
 
-def _parts(query: QuerySet[Any], columns: list[str]) -> list[_Part]:
-    parts: list[_Part] = []
-    paths: dict[tuple[Any, ...], int] = {}
-    start = 0
-    for model, number, _, _, path in query._select_related_idx:
-        whole = tuple(path)
-        place = (paths[whole[:-1]], f"_{whole[-1]}") if parts else None
-        paths[whole] = len(parts)
-        of_part = tuple(name.rpartition(".")[2] for name in columns[start : start + number])
-        parts.append(_part(model, start, of_part, _dialect(query), place))
-        start += number
-    return parts
-
-
-@cache
-def _part(
-    model: type[Model], start: int, columns: tuple[str, ...], dialect: str, place: tuple[int, str] | None
-) -> _Part:
-    # What is in no field was only annotated.
-    names = tuple(model._meta.fields_db_projection_reverse.get(column, column) for column in columns)
-    kinds = [model._meta.fields_map.get(name) for name in names]
-    found = [(number, _conversion(kind, dialect)) for number, kind in enumerate(kinds) if kind is not None]
+def _part(model: type[Model], start: int, columns: Sequence[str], dialect: str, place: tuple[int, str] | None) -> _Part:
+    names = tuple(model._meta.fields_db_projection_reverse[column] for column in columns)
+    found = [(number, _conversion(model._meta.fields_map[name], dialect)) for number, name in enumerate(names)]
     conversions = tuple((number, convert) for number, convert in found if convert is not None)
     id_ = start + names.index(model._meta.pk_attr)
     return _Part(model, slice(start, start + len(columns)), names, conversions, id_, place)

@@ -203,7 +203,7 @@ async def read_successors(caller: Caller, ids: Sequence[UUID]) -> Mapping[UUID, 
 
 async def _one_for_each(caller: Caller, condition: Q, ids: Sequence[UUID]) -> Mapping[UUID, Credential]:
     scope = authorize(caller.principal, Permission.READ_CREDENTIALS)
-    found = await read_for_each(in_reach(Credential, scope).filter(condition), ids, 1)
+    found = await read_for_each(in_reach(Credential, scope).filter(condition).order_by("id"), ids, 1)
     return {id_: rows[0] for id_, rows in found.items()}
 
 
