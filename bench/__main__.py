@@ -5,6 +5,7 @@
     make bench BENCH_ARGS="--only verify-warm --rounds 3"
     make bench BENCH_ARGS=staleness                     how long a revoked credential is let in elsewhere
     make bench BENCH_ARGS=timing                        whether time tells an unknown key from a wrong secret
+    make bench BENCH_ARGS=pages                         long lists beside short ones, and a page beside others'
     make bench BENCH_ARGS=micro                         two paths inside the process
 
 No figure here is a test: machines differ, ratios less so.
@@ -20,10 +21,11 @@ from pathlib import Path
 import click
 
 from bench import data as bench_data
+from bench import pages, timing
 from bench import staleness as stale
-from bench import timing
 from bench.load import LoadFailed
 from bench.micro import main as micro_main
+from bench.pages import SHORT
 from bench.peers import peers
 from bench.report import report
 from bench.servers import ServerFailed, running_sealkey
@@ -128,6 +130,36 @@ def timing_(requests: int, credentials: int, database: str, seed: int) -> None:
     except _EXPECTED as error:
         raise click.ClickException(str(error)) from None
     _tell(text, "timing.md")
+
+
+@main.command("pages")
+@click.option("--credentials", type=click.IntRange(SHORT), default=1_000_000, help="Rows of the long list.")
+@click.option("--audit-events", type=click.IntRange(0), default=0, help="Rows of the long log; 0: without.")
+@click.option("--times", type=click.IntRange(1), default=40, help="Answers of each page.")
+@click.option("--database", "databases", type=click.Choice(DATABASES), multiple=True, default=DATABASES)
+@click.option("--rounds", type=click.IntRange(1), default=5, help="Beside others.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=2.0, help="Of each round.")
+@click.option("--connections", type=click.IntRange(1), default=8)
+@click.option("--peers/--no-peers", "with_peers", default=True, help="Measure others' servers beside.")
+def pages_(
+    credentials: int,
+    audit_events: int,
+    times: int,
+    databases: tuple[str, ...],
+    rounds: int,
+    seconds: float,
+    connections: int,
+    with_peers: bool,
+) -> None:
+    """What pages cost at the beginning, in the middle and at the end of long lists, and beside others."""
+    if with_peers:
+        _require_wrk()
+    options = pages.Options(credentials, audit_events, times, databases, rounds, seconds, connections)
+    try:
+        text = pages.measure(HOME / "data", options, HOME / "run", HOME / "peers" if with_peers else None)
+    except _EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    _tell(text, "pages.md")
 
 
 @main.command()

@@ -49,7 +49,7 @@ _MEMBERS = 20  # of an account
 _SERVICES = 3
 _IDENTITIES = 3
 _TEN_YEARS = timedelta(days=3650)
-_FORMAT = 1  # counted up when what is kept changes
+_FORMAT = 2  # counted up when what is kept changes
 
 Row = dict[str, Any]
 

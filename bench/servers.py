@@ -188,6 +188,14 @@ def running_empty(log: Path, *, workers: int = 1) -> Iterator[Server]:
 
 
 @contextmanager
+def running_stock(log: Path) -> Iterator[Server]:
+    """Strawberry's own view, as it comes."""
+    port = free_port()
+    with running([sys.executable, "-m", "bench.stock", str(port)], {}, log, port, ready="/graphql") as server:
+        yield server
+
+
+@contextmanager
 def filled_postgres(data: Data) -> Iterator[tuple[Postgres, str]]:
     """A PostgreSQL that keeps what it confirms, and the URL of a database in it with the rows of `data`. They are
     copied in once; afterwards the server's files as they were then are used."""

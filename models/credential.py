@@ -119,6 +119,10 @@ class Credential(Model):
         """Where it may be used from; none: everywhere."""
         return [ip_network(network) for network in self.allowed_networks.split()]
 
+    def is_usable(self, now: datetime) -> bool:
+        """Whether nothing keeps it out at an instant."""
+        return next(blockers_of(self, now), None) is None
+
     def blockers(self, now: datetime) -> list[CredentialBlocker]:
         """Everything that keeps it out at an instant, in the order of `CredentialBlocker`; the related rows must
         have been loaded with it (see `WITH_PARTIES`)."""

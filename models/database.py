@@ -80,10 +80,16 @@ def _connection(url: str, pool_size: int) -> dict[str, Any]:
     else:
         config["credentials"] = {
             "maxsize": pool_size,
+            "reset": _leave_as_it_is,
             **credentials,
             "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
         }
     return config
+
+
+async def _leave_as_it_is(_connection: Any) -> None:
+    """In the place of a statement each time that a connection is given back: nothing here changes a connection for
+    longer than a transaction, and one that was left open is rolled back all the same."""
 
 
 def _make_private(file: Path) -> None:

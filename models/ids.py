@@ -53,9 +53,14 @@ def new_id(now: datetime) -> UUID:
     return UUID(int=milliseconds << 80 | _VERSION_7 | high << 64 | _VARIANT | low)
 
 
+def first_id(instant: datetime) -> UUID:
+    """What no id of this instant lies before, and no id of an earlier one after."""
+    return UUID(int=((instant - _UNIX_EPOCH) // timedelta(milliseconds=1)) << 80)
+
+
 def global_id(kind: Kind, row_id: UUID) -> str:
     """The global id of a row."""
-    return f"{kind}_{row_id.hex}"
+    return kind + "_" + row_id.hex
 
 
 def parse_global_id(text: str) -> tuple[Kind, UUID] | None:

@@ -31,8 +31,9 @@ def system_clock() -> datetime:
 
 def write_instant(instant: datetime) -> str:
     """RFC 3339 in UTC; the milliseconds only where there are any."""
-    utc = instant.astimezone(UTC)
-    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z")
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    text = utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds")
+    return text[:-6] + "Z"
 
 
 def or_none(instant: datetime) -> datetime | None:

@@ -1,6 +1,6 @@
 """Every list and look-up, each through the gate and within its scope."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
@@ -21,7 +21,8 @@ from models.account import Account
 from models.audit import AuditEvent
 from models.credential import Credential, CredentialStatus
 from models.identity import Identity, IdentityStatus
-from models.ids import Kind, parse_global_id
+from models.ids import Kind, first_id, parse_global_id
+from models.rows import PARENT, read_for_each
 from models.service import Service, ServiceStatus
 from models.user import Role, User
 from models.webhook import WebhookEndpoint
@@ -30,7 +31,7 @@ from resolvers.errors import BadArgument, NotFound
 from resolvers.paging import MAXIMUM_SIZE, Order, Page, PageRequest, load_page
 from resolvers.reach import AnyRow, find, in_reach
 from resolvers.tokens import tokens_in_reach
-from resolvers.usage import KEPT_DAYS, Day, usage_of
+from resolvers.usage import KEPT_DAYS, Day, usage_of_each
 
 Row = TypeVar("Row", bound=Model)
 OLDEST_FIRST = Order("id")
@@ -169,10 +170,12 @@ async def read_credentials(
     scope = await _narrowed(authorize(caller.principal, Permission.READ_CREDENTIALS), filter_.account_id)
     query = in_reach(Credential, scope)
     if filter_.statuses is None:
-        query = query.filter(revoked_at__isnull=True)
+        query = query.filter(LIVING)
     else:
         wanted = [Credential.having_status(status, caller.now) for status in set(filter_.statuses)]
-        query = query.filter(_any_of(wanted))
+        # Said of all of them, so that the indexes of the living serve.
+        beside = [] if CredentialStatus.REVOKED in filter_.statuses else [LIVING]
+        query = query.filter(_any_of(wanted), *beside)
     if filter_.service_id is not None:
         query = query.filter(service_id=(await _named(Service, scope, filter_.service_id)).id)
     if filter_.identity_id is not None:
@@ -188,28 +191,28 @@ async def read_credentials(
     return await load_page(query, order, page)
 
 
-async def read_predecessor(caller: Caller, credential: Credential) -> Credential | None:
-    """The credential that another was made in the place of."""
-    if credential.predecessor_id is None:
-        return None
+async def read_predecessors(caller: Caller, ids: Sequence[UUID]) -> Mapping[UUID, Credential]:
+    """The credentials with these ids, which others were made in the place of."""
+    return await _one_for_each(caller, Q(id=PARENT), ids)
+
+
+async def read_successors(caller: Caller, ids: Sequence[UUID]) -> Mapping[UUID, Credential]:
+    """The credentials that were made in the place of these, by the ids of these."""
+    return await _one_for_each(caller, Q(predecessor_id=PARENT), ids)
+
+
+async def _one_for_each(caller: Caller, condition: Q, ids: Sequence[UUID]) -> Mapping[UUID, Credential]:
     scope = authorize(caller.principal, Permission.READ_CREDENTIALS)
-    return await in_reach(Credential, scope).get_or_none(id=credential.predecessor_id)
+    found = await read_for_each(in_reach(Credential, scope).filter(condition).order_by("id"), ids, 1)
+    return {id_: rows[0] for id_, rows in found.items()}
 
 
-async def read_successor(caller: Caller, credential: Credential) -> Credential | None:
-    """The credential that was made in the place of another."""
-    if credential.rotated_at is None:
-        return None
-    scope = authorize(caller.principal, Permission.READ_CREDENTIALS)
-    return await in_reach(Credential, scope).get_or_none(predecessor_id=credential.id)
-
-
-async def read_usage(caller: Caller, credential: Credential, days: int) -> Sequence[Day]:
-    """The last days of a credential, oldest first. Raises Denied, BadArgument."""
+async def read_usage(caller: Caller, ids: Sequence[UUID], days: int) -> Mapping[UUID, Sequence[Day]]:
+    """The last days of credentials, oldest first. Raises Denied, BadArgument."""
     authorize(caller.principal, Permission.READ_CREDENTIALS)
     if not 1 <= days <= KEPT_DAYS:
         raise BadArgument(f"days must be between 1 and {KEPT_DAYS}.")
-    return await usage_of(credential.id, days, caller.now)
+    return await usage_of_each(ids, days, caller.now)
 
 
 async def read_audit_events(caller: Caller, filter_: AuditEventFilter, page: PageRequest) -> Page[AuditEvent]:
@@ -222,11 +225,12 @@ async def read_audit_events(caller: Caller, filter_: AuditEventFilter, page: Pag
         query = query.filter(actor_id=(await _named(User, scope, filter_.actor_id)).id)
     if filter_.subject_id is not None:
         query = query.filter(subject_id=await _named_subject(scope, filter_.subject_id))
+    # An event's id carries the same instant, and it is the ids that are in order.
     if filter_.after:
-        query = query.filter(occurred_at__gte=filter_.after)
+        query = query.filter(occurred_at__gte=filter_.after, id__gte=first_id(filter_.after))
     if filter_.before:
-        query = query.filter(occurred_at__lt=filter_.before)
-    return await load_page(query, OLDEST_FIRST if scope.account_id is None else _IN_SEQUENCE, page)
+        query = query.filter(occurred_at__lt=filter_.before, id__lt=first_id(filter_.before))
+    return await load_page(query, log_order(scope), page)
 
 
 async def read_nodes(caller: Caller, global_ids: Sequence[str]) -> list[Model | None]:
@@ -317,7 +321,12 @@ def _kept_types(types: Sequence[str]) -> set[str]:
     return kept
 
 
+def log_order(scope: Scope) -> Order:
+    return OLDEST_FIRST if scope.account_id is None else _IN_SEQUENCE
+
+
 _NOTHING = Q(id__in=[])
+LIVING = Q(revoked_at__isnull=True)
 _LONGEST_TEXT = 254
 _LONGEST_TYPE = 64
 _ASCII_LOWER = {ord(letter): letter.lower() for letter in ascii_uppercase}

@@ -1,6 +1,6 @@
 """How often credentials are used, counted in memory and written down in batches: never a write per check."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -97,13 +97,14 @@ class Day:
     denied: int
 
 
-async def usage_of(credential_id: UUID, days: int, now: datetime) -> Sequence[Day]:
-    """The last days of a credential, oldest first, those without a check too."""
+async def usage_of_each(credential_ids: Sequence[UUID], days: int, now: datetime) -> Mapping[UUID, Sequence[Day]]:
+    """The last days of each credential, oldest first, those without a check too."""
     dates = [(now - timedelta(days=ago)).date().isoformat() for ago in reversed(range(days))]
-    rows = await CredentialUsage.filter(credential_id=credential_id, day__gte=dates[0])
-    by_date = {row.day: row for row in rows}
-    found = [(date, by_date.get(date)) for date in dates]
-    return [Day(date, row.allowed if row else 0, row.denied if row else 0) for date, row in found]
+    none = {date: Day(date, 0, 0) for date in dates}
+    counted = {credential_id: dict(none) for credential_id in credential_ids}
+    for row in await CredentialUsage.filter(credential_id__in=credential_ids, day__gte=dates[0], day__lte=dates[-1]):
+        counted[row.credential_id][row.day] = Day(row.day, row.allowed, row.denied)
+    return {credential_id: list(by_date.values()) for credential_id, by_date in counted.items()}
 
 
 async def forget_old_usage(now: datetime) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import strawberry
 
+from resolvers.batching import Batches
 from resolvers.caller import Caller
 from resolvers.sessions import SignedIn
 
@@ -24,6 +25,7 @@ class Context:
     reply: Reply = field(init=False)
     # The fields whose denial is recorded already: once for each request, however often one is asked for.
     denied: set[str] = field(default_factory=set)
+    batches: Batches = field(default_factory=Batches)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reply", Reply(self.caller.now))

@@ -1,9 +1,11 @@
 """The things that clients read. Each is made from a row and the instant of the request; fields are then plain values,
 except the connections, which ask for a page."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
@@ -24,35 +26,43 @@ from models.credential import CredentialBlocker, CredentialStatus, RevocationRea
 from models.identity import IdentityKind, IdentityStatus
 from models.ids import Kind, global_id
 from models.instants import or_none
+from models.rows import Parent
 from models.service import ServiceStatus
 from models.user import Role, UserStatus
 from resolvers.caller import Caller
-from resolvers.reading import (
-    OLDEST_FIRST,
-    AuditEventFilter,
-    CredentialFilter,
-    IdentityFilter,
-    ServiceFilter,
-    read_audit_events,
-    read_credentials,
-    read_identities,
-    read_predecessor,
-    read_services,
-    read_successor,
-    read_usage,
+from resolvers.paging import Page, PageRequest, Row
+from resolvers.reading import read_predecessors, read_successors, read_usage
+from resolvers.reading_inside import (
+    AUDIT_EVENTS_OF_CREDENTIAL,
+    CREDENTIALS_OF_IDENTITY,
+    CREDENTIALS_OF_SERVICE,
+    IDENTITIES_OF_SERVICE,
+    SERVICES_OF_IDENTITY,
+    Inside,
+    read_inside,
 )
 from resolvers.webhook_events import WebhookEventType
 from schema.connections import Connection, Node, connect
 from schema.context import Info
 from schema.inputs import page_request
+from schema.lazy import Lazy
 
 
 def _id(kind: Kind, row: Any) -> strawberry.ID:
     return strawberry.ID(global_id(kind, row.id))
 
 
+def _columns(*names: str) -> dict[str, Callable[[Any], Any]]:
+    """Fields that are the row's columns of the same name."""
+    return {name: attrgetter(f"row.{name}") for name in names}
+
+
+async def _inside(info: Info, inside: Inside[Row], parent: Parent, request: PageRequest) -> Page[Row]:
+    return await read_inside(info.context.caller, info.context.batches, inside, parent, request)
+
+
 @strawberry.type(description="The rules that an account's credentials are generated under.")
-class CredentialPolicy:
+class CredentialPolicy(Lazy):
     max_active_credentials_per_user: int = strawberry.field(
         description="Credentials a user may hold at once that are neither revoked, expired nor retiring. Default 2."
     )
@@ -66,31 +76,42 @@ class CredentialPolicy:
     allowed_delivery_methods: list[DeliveryMethod] = strawberry.field(description="How secrets may be delivered.")
     minimum_rsa_key_bits: int = strawberry.field(description="Of keys that secrets are encrypted to. Default 2048.")
 
+    def __init__(self, row: account_model.Account) -> None:
+        self.row = row
+
+    FIELDS: ClassVar = _columns(
+        "max_active_credentials_per_user",
+        "default_expiry_months",
+        "maximum_expiry_months",
+        "never_expires_allowed",
+        "allowed_delivery_methods",
+        "minimum_rsa_key_bits",
+    )
+
 
 @strawberry.type(description="A customer of the provider.")
-class Account(Node):
+class Account(Lazy, Node):
     name: str = strawberry.field(description="For people; unique.")
     status: AccountStatus = strawberry.field(description="Whether the account may be used.")
     policy: CredentialPolicy = strawberry.field(description="What its new credentials must keep to.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
+    def __init__(self, row: account_model.Account) -> None:
+        self.row = row
+
+    FIELDS: ClassVar = {
+        **_columns("name", "status", "created_at"),
+        "id": lambda self: _id(Kind.ACCOUNT, self.row),
+        "policy": lambda self: CredentialPolicy(self.row),
+    }
+
     @staticmethod
     def of(row: account_model.Account) -> "Account":
-        policy = CredentialPolicy(
-            max_active_credentials_per_user=row.max_active_credentials_per_user,
-            default_expiry_months=row.default_expiry_months,
-            maximum_expiry_months=row.maximum_expiry_months,
-            never_expires_allowed=row.never_expires_allowed,
-            allowed_delivery_methods=row.allowed_delivery_methods,
-            minimum_rsa_key_bits=row.minimum_rsa_key_bits,
-        )
-        return Account(
-            id=_id(Kind.ACCOUNT, row), name=row.name, status=row.status, policy=policy, created_at=row.created_at
-        )
+        return Account(row)
 
 
 @strawberry.type(description="Somebody who signs in.")
-class User(Node):
+class User(Lazy, Node):
     email: str = strawberry.field(description="What they sign in with; unique.")
     display_name: str = strawberry.field(description="For people.")
     role: Role = strawberry.field(description="What they are here.")
@@ -101,27 +122,23 @@ class User(Node):
     account: Account | None = strawberry.field(description="Null for operators.")
     created_at: datetime = strawberry.field(description="When they were added.")
 
-    @staticmethod
-    def of(row: user_model.User, account: Account | None) -> "User":
-        return User(
-            id=_id(Kind.USER, row),
-            email=row.email,
-            display_name=row.display_name,
-            role=row.role,
-            status=row.status,
-            api_access=row.api_access,
-            account=account,
-            created_at=row.created_at,
-        )
+    def __init__(self, row: user_model.User, account: account_model.Account | None) -> None:
+        self.row, self.account_row = row, account
+
+    FIELDS: ClassVar = {
+        **_columns("email", "display_name", "role", "status", "api_access", "created_at"),
+        "id": lambda self: _id(Kind.USER, self.row),
+        "account": lambda self: Account(self.account_row) if self.account_row else None,
+    }
 
     @staticmethod
     def with_account(row: user_model.User) -> "User":
         """A user whose account was loaded with it."""
-        return User.of(row, Account.of(row.account) if row.account else None)
+        return User(row, row.account)
 
 
 @strawberry.type(description="A token, without what it takes to use it.")
-class AccessToken(Node):
+class AccessToken(Lazy, Node):
     kind: AccessTokenKind = strawberry.field(description="Whom it is for.")
     name: str = strawberry.field(description="To know it by.")
     permissions: list[Permission] = strawberry.field(description="What it is good for, as far as its owner may do it.")
@@ -131,23 +148,24 @@ class AccessToken(Node):
     revoked_at: datetime | None = strawberry.field(description="When it was ended.")
     last_used_at: datetime | None = strawberry.field(description="To the minute; null: not yet.")
 
+    def __init__(self, row: access_token_model.AccessToken) -> None:
+        self.row = row
+
+    FIELDS: ClassVar = {
+        **_columns("kind", "name", "created_at", "expires_at", "revoked_at"),
+        "id": lambda self: _id(Kind.ACCESS_TOKEN, self.row),
+        "permissions": lambda self: [Permission(name) for name in self.row.permission_names],
+        "account": lambda self: Account(self.row.account) if self.row.account else None,
+        "last_used_at": lambda self: or_none(self.row.last_used_at),
+    }
+
     @staticmethod
     def of(row: access_token_model.AccessToken) -> "AccessToken":
-        return AccessToken(
-            id=_id(Kind.ACCESS_TOKEN, row),
-            kind=row.kind,
-            name=row.name,
-            permissions=[Permission(name) for name in row.permission_names],
-            account=Account.of(row.account) if row.account else None,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-            last_used_at=or_none(row.last_used_at),
-        )
+        return AccessToken(row)
 
 
 @strawberry.type(description="An address of the account's own server that is told of events.")
-class WebhookEndpoint(Node):
+class WebhookEndpoint(Lazy, Node):
     url: str = strawberry.field(description="Where messages are sent, as Standard Webhooks describes them.")
     event_types: list[WebhookEventType] = strawberry.field(description="What it is told of.")
     account: Account = strawberry.field(description="Whose.")
@@ -157,17 +175,19 @@ class WebhookEndpoint(Node):
         description="When it was found to be dead; nothing is sent there any more. Null: it is told of events."
     )
 
+    def __init__(self, row: webhook_model.WebhookEndpoint) -> None:
+        self.row = row
+
+    FIELDS: ClassVar = {
+        **_columns("url", "created_at", "last_delivered_at", "disabled_at"),
+        "id": lambda self: _id(Kind.WEBHOOK_ENDPOINT, self.row),
+        "event_types": lambda self: [WebhookEventType(name) for name in self.row.event_types.split()],
+        "account": lambda self: Account(self.row.account),
+    }
+
     @staticmethod
     def of(row: webhook_model.WebhookEndpoint) -> "WebhookEndpoint":
-        return WebhookEndpoint(
-            id=_id(Kind.WEBHOOK_ENDPOINT, row),
-            url=row.url,
-            event_types=[WebhookEventType(name) for name in row.event_types.split()],
-            account=Account.of(row.account),
-            created_at=row.created_at,
-            last_delivered_at=row.last_delivered_at,
-            disabled_at=row.disabled_at,
-        )
+        return WebhookEndpoint(row)
 
 
 First = Annotated[int | None, strawberry.argument(description="So many from the start; at most 100. Default 50.")]
@@ -177,7 +197,7 @@ Before = Annotated[str | None, strawberry.argument(description="End before this 
 
 
 @strawberry.type(description="Whom a credential speaks for, once the provider has vetted it.")
-class Identity(Node):
+class Identity(Lazy, Node):
     name: str = strawberry.field(description="Never changes after submission.")
     kind: IdentityKind = strawberry.field(description="Never changes after submission.")
     status: IdentityStatus = strawberry.field(description="Where it stands now.")
@@ -189,38 +209,38 @@ class Identity(Node):
     async def services(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[Service]":
-        filter_ = ServiceFilter(identity_id=self.id)
-        caller = info.context.caller
-        page = await read_services(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Service.of(row, caller))
+        page = await _inside(info, SERVICES_OF_IDENTITY, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Service.of(row, info.context.caller))
 
     @strawberry.field(description="Its credentials that the viewer may see and that are not revoked.")
     async def credentials(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[Credential]":
-        filter_ = CredentialFilter(identity_id=self.id)
-        caller = info.context.caller
-        page = await read_credentials(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Credential.of(row, caller))
+        page = await _inside(info, CREDENTIALS_OF_IDENTITY, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Credential.of(row, info.context.caller))
+
+    def __init__(self, row: identity_model.Identity, caller: Caller, account: account_model.Account) -> None:
+        self.row, self.caller, self.account_row = row, caller, account
+
+    FIELDS: ClassVar = {
+        **_columns("name", "kind", "created_at"),
+        "id": lambda self: _id(Kind.IDENTITY, self.row),
+        "status": lambda self: self.row.status(self.caller.now),
+        "valid_until": lambda self: or_none(self.row.valid_until),
+        "account": lambda self: Account(self.account_row),
+    }
 
     @staticmethod
-    def of(row: identity_model.Identity, caller: Caller, account: Account | None = None) -> "Identity":
-        return Identity(
-            id=_id(Kind.IDENTITY, row),
-            name=row.name,
-            kind=row.kind,
-            status=row.status(caller.now),
-            valid_until=or_none(row.valid_until),
-            account=account or Account.of(row.account),
-            created_at=row.created_at,
-        )
+    def of(row: identity_model.Identity, caller: Caller) -> "Identity":
+        """Of a row whose account was loaded with it."""
+        return Identity(row, caller, row.account)
 
 
 @strawberry.type(
     description="A subscription to one of the provider's APIs. Its status follows from its dates and from suspension "
     "or cancellation."
 )
-class Service(Node):
+class Service(Lazy, Node):
     name: str = strawberry.field(description="For people.")
     code: str = strawberry.field(
         description="A slug, used as the OAuth scope of the tokens that its credentials log in for."
@@ -235,36 +255,35 @@ class Service(Node):
     async def identities(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> Connection[Identity]:
-        filter_ = IdentityFilter(service_id=self.id)
-        caller = info.context.caller
-        page = await read_identities(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Identity.of(row, caller))
+        page = await _inside(info, IDENTITIES_OF_SERVICE, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Identity.of(row, info.context.caller))
 
     @strawberry.field(description="Its credentials that the viewer may see and that are not revoked.")
     async def credentials(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[Credential]":
-        filter_ = CredentialFilter(service_id=self.id)
-        caller = info.context.caller
-        page = await read_credentials(caller, filter_, OLDEST_FIRST, page_request(first, after, last, before))
-        return connect(page, lambda row: Credential.of(row, caller))
+        page = await _inside(info, CREDENTIALS_OF_SERVICE, self.row.id, page_request(first, after, last, before))
+        return connect(page, lambda row: Credential.of(row, info.context.caller))
+
+    def __init__(self, row: service_model.Service, caller: Caller, account: account_model.Account) -> None:
+        self.row, self.caller, self.account_row = row, caller, account
+
+    FIELDS: ClassVar = {
+        **_columns("name", "code", "starts_at", "created_at"),
+        "id": lambda self: _id(Kind.SERVICE, self.row),
+        "status": lambda self: self.row.status(self.caller.now),
+        "expires_at": lambda self: or_none(self.row.expires_at),
+        "account": lambda self: Account(self.account_row),
+    }
 
     @staticmethod
-    def of(row: service_model.Service, caller: Caller, account: Account | None = None) -> "Service":
-        return Service(
-            id=_id(Kind.SERVICE, row),
-            name=row.name,
-            code=row.code,
-            status=row.status(caller.now),
-            starts_at=row.starts_at,
-            expires_at=or_none(row.expires_at),
-            account=account or Account.of(row.account),
-            created_at=row.created_at,
-        )
+    def of(row: service_model.Service, caller: Caller) -> "Service":
+        """Of a row whose account was loaded with it."""
+        return Service(row, caller, row.account)
 
 
 @strawberry.type(description="One thing that happened. It is never changed or removed.")
-class AuditEvent(Node):
+class AuditEvent(Lazy, Node):
     sequence: int = strawberry.field(description="1, 2, 3 … within the account, without a gap.")
     type: str = strawberry.field(
         description="subject.action, in the past tense: credential.generated, credential.viewed, login.denied …"
@@ -278,23 +297,28 @@ class AuditEvent(Node):
     summary: str = strawberry.field(description="For people.")
     hash: str = strawberry.field(description="Hex; each event's hash covers the one before it.")
 
+    def __init__(self, row: audit_model.AuditEvent, caller: Caller) -> None:
+        self.row, self.caller = row, caller
+
+    FIELDS: ClassVar = {
+        **_columns("sequence", "type", "occurred_at", "summary", "hash"),
+        "id": lambda self: _id(Kind.AUDIT_EVENT, self.row),
+        "actor": lambda self: _actor(self.row, self.caller),
+        "subject_id": lambda self: self.row.subject_id or None,
+        "source_ip": lambda self: _source(self.row, self.caller),
+    }
+
     @staticmethod
     def of(row: audit_model.AuditEvent, caller: Caller) -> "AuditEvent":
-        return AuditEvent(
-            id=_id(Kind.AUDIT_EVENT, row),
-            sequence=row.sequence,
-            type=row.type,
-            occurred_at=row.occurred_at,
-            actor=_actor(row, caller),
-            subject_id=strawberry.ID(row.subject_id) if row.subject_id else None,
-            source_ip=row.source_ip if row.actor is None or _may_see(row.actor, caller) else None,
-            summary=row.summary,
-            hash=row.hash,
-        )
+        return AuditEvent(row, caller)
 
 
 def _actor(row: audit_model.AuditEvent, caller: Caller) -> User | None:
     return User.with_account(row.actor) if row.actor and _may_see(row.actor, caller) else None
+
+
+def _source(row: audit_model.AuditEvent, caller: Caller) -> str | None:
+    return row.source_ip if row.actor is None or _may_see(row.actor, caller) else None
 
 
 def _may_see(actor: user_model.User, caller: Caller) -> bool:
@@ -310,7 +334,7 @@ class CredentialUsage:
 
 
 @strawberry.type(description="An API key and a secret, of one user, for one identity and one service.")
-class Credential(Node):
+class Credential(Lazy, Node):
     name: str = strawberry.field(description="Chosen when the credential is generated; it never changes.")
     masked_api_key: str = strawberry.field(
         description="The API key with all but its prefix and last four characters hidden."
@@ -334,19 +358,18 @@ class Credential(Node):
     allowed_networks: list[str] = strawberry.field(
         description="CIDR blocks it may be used from; empty: from everywhere."
     )
-    row: strawberry.Private[credential_model.Credential]
 
     @strawberry.field(description="The one it was made in the place of.")
     async def predecessor(self, info: Info) -> "Credential | None":
-        caller = info.context.caller
-        found = await read_predecessor(caller, self.row)
-        return Credential.of(found, caller) if found else None
+        if self.row.predecessor_id is None:
+            return None
+        return await _credential_by(info, read_predecessors, self.row.predecessor_id)
 
     @strawberry.field(description="The one that was made in its place.")
     async def successor(self, info: Info) -> "Credential | None":
-        caller = info.context.caller
-        found = await read_successor(caller, self.row)
-        return Credential.of(found, caller) if found else None
+        if self.row.rotated_at is None:
+            return None
+        return await _credential_by(info, read_successors, self.row.id)
 
     @strawberry.field(description="How often it was let in and turned away on each of the last days, today included.")
     async def usage(
@@ -354,43 +377,55 @@ class Credential(Node):
         info: Info,
         days: Annotated[int, strawberry.argument(description="1 to 90.")] = 30,
     ) -> list[CredentialUsage]:
-        counted = await read_usage(info.context.caller, self.row, days)
+        context = info.context
+        counted = await context.batches.ask(
+            (read_usage, days), self.row.id, lambda ids: read_usage(context.caller, ids, days)
+        )
         return [CredentialUsage(date=day.date, allowed=day.allowed, denied=day.denied) for day in counted]
 
     @strawberry.field(description="What happened to it.")
     async def audit_events(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> Connection[AuditEvent]:
-        filter_ = AuditEventFilter(subject_id=self.id)
-        caller = info.context.caller
-        page = await read_audit_events(caller, filter_, page_request(first, after, last, before))
-        return connect(page, lambda row: AuditEvent.of(row, caller))
+        request = page_request(first, after, last, before)
+        page = await _inside(info, AUDIT_EVENTS_OF_CREDENTIAL, str(self.id), request)
+        return connect(page, lambda row: AuditEvent.of(row, info.context.caller))
+
+    def __init__(self, row: credential_model.Credential, caller: Caller) -> None:
+        self.row, self.caller = row, caller
+
+    # What belongs to a credential is of its account, which was loaded with it once.
+    FIELDS: ClassVar = {
+        **_columns("name", "delivery_method", "public_key_fingerprint", "created_at", "revoked_at"),
+        **_columns("revocation_reason"),
+        "id": lambda self: _id(Kind.CREDENTIAL, self.row),
+        "masked_api_key": lambda self: mask_api_key(self.row.api_key),
+        "status": lambda self: self.row.status(self.caller.now),
+        "usable": lambda self: self.row.is_usable(self.caller.now),
+        "blockers": lambda self: self.row.blockers(self.caller.now),
+        "identity": lambda self: Identity(self.row.identity, self.caller, self.row.account),
+        "service": lambda self: Service(self.row.service, self.caller, self.row.account),
+        "owner": lambda self: User(self.row.owner, self.row.account),
+        "account": lambda self: Account(self.row.account),
+        "expires_at": lambda self: or_none(self.row.expires_at),
+        "last_used_at": lambda self: or_none(self.row.last_used_at),
+        "allowed_networks": lambda self: self.row.allowed_networks.split(),
+    }
 
     @staticmethod
     def of(row: credential_model.Credential, caller: Caller) -> "Credential":
-        blockers = row.blockers(caller.now)
-        account = Account.of(row.account)
-        return Credential(
-            id=_id(Kind.CREDENTIAL, row),
-            name=row.name,
-            masked_api_key=mask_api_key(row.api_key),
-            status=row.status(caller.now),
-            usable=not blockers,
-            blockers=blockers,
-            delivery_method=row.delivery_method,
-            public_key_fingerprint=row.public_key_fingerprint,
-            identity=Identity.of(row.identity, caller, account),
-            service=Service.of(row.service, caller, account),
-            owner=User.of(row.owner, account),
-            account=account,
-            created_at=row.created_at,
-            expires_at=or_none(row.expires_at),
-            revoked_at=row.revoked_at,
-            revocation_reason=row.revocation_reason,
-            last_used_at=or_none(row.last_used_at),
-            allowed_networks=row.allowed_networks.split(),
-            row=row,
-        )
+        """Of a row that was loaded with what its blockers depend on."""
+        return Credential(row, caller)
+
+
+async def _credential_by(
+    info: Info,
+    read: Callable[[Caller, Sequence[UUID]], Awaitable[Mapping[UUID, credential_model.Credential]]],
+    id_: UUID,
+) -> Credential | None:
+    caller = info.context.caller
+    found = await info.context.batches.ask(read, id_, lambda ids: read(caller, ids))
+    return Credential.of(found, caller) if found else None
 
 
 @strawberry.type(description="Who is asking, and what they may do.")

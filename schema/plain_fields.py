@@ -1,22 +1,41 @@
-"""Reads plain fields in place: scalars and enums that are attributes of what a resolver answered with.
+"""Reads plain fields in place: attributes of what a resolver answered with, and what these have in turn.
 
 For each field of each object graphql-core builds an info object, a path and a call, which for an attribute takes many
 times what reading it does. Here a selection is sorted once per execution: plain fields are read, and all else, with
-every plain field that is null where it may not be, or fails, is left to graphql-core, so that the answer is the same.
+every plain field that is null where it may not be, fails, or is not what its type expects, is left to graphql-core, so
+that the answer is the same.
 """
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from graphql import GraphQLField, GraphQLObjectType, get_nullable_type, is_leaf_type, is_non_null_type
+from graphql import (
+    GraphQLBoolean,
+    GraphQLField,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLLeafType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLString,
+    is_leaf_type,
+)
 from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
+
+from schema.lazy import Lazy
+
+Complete = Callable[[Any], Any]
+"""What stands in the answer for a value that is not null; raises anything where that is for graphql-core to say."""
 
 
 class _Plain(NamedTuple):
     name: str
-    attribute: str
-    type: Any
+    value_of: Callable[[Any], Any]
+    complete: Complete
     may_be_null: bool
 
 
@@ -27,6 +46,10 @@ class _Sorted(NamedTuple):
     selection: Any
     plain: list[_Plain]
     rest: dict[str, Any]
+
+
+class _Unusual(Exception):
+    """For graphql-core to see to."""
 
 
 class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -42,23 +65,11 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         grouped_field_set: Any,
         position_context: Any,
     ) -> AwaitableOrValue[dict[str, Any]]:
-        selection = self._sorted.get(id(grouped_field_set))
-        if selection is None:
-            selection = self._sorted[id(grouped_field_set)] = self._sort(parent_type, grouped_field_set)
-        _, plain, rest = selection
+        _, plain, rest = self._sort(parent_type, grouped_field_set)
         if not plain:
             return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
-        values: dict[str, Any] = {}
-        complete = self.complete_leaf_value
         try:
-            for name, attribute, type_, may_be_null in plain:
-                value = getattr(source_value, attribute)
-                if value is not None:
-                    values[name] = complete(type_, value)
-                elif may_be_null:
-                    values[name] = None
-                else:
-                    raise ValueError(name)
+            values = _read(plain, source_value)
         except Exception:  # noqa: BLE001  (whatever it was, graphql-core finds it again and says so where it belongs)
             return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
         if not rest:
@@ -69,30 +80,129 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         return _in_order_later(grouped_field_set, values, others)
 
     def _sort(self, parent_type: GraphQLObjectType, selection: Any) -> _Sorted:
+        known = self._sorted.get(id(selection))
+        if known is not None:
+            return known
         plain: list[_Plain] = []
         rest: dict[str, Any] = {}
         for name, details in selection.items():
-            field = self.schema.get_field(parent_type, details[0].node.name.value)
-            attribute = _attribute_of(field) if field else None
-            if field is None or attribute is None:
+            found = self._plain(parent_type, name, details)
+            if found is None:
                 rest[name] = details
             else:
-                may_be_null = not is_non_null_type(field.type)
-                plain.append(_Plain(name, attribute, get_nullable_type(field.type), may_be_null))
-        return _Sorted(selection, plain, rest)
+                plain.append(found)
+        found_all = self._sorted[id(selection)] = _Sorted(selection, plain, rest)
+        return found_all
+
+    def _plain(self, parent_type: GraphQLObjectType, name: str, details: Any) -> _Plain | None:
+        """A field that is nothing but an attribute, if it is, down to its leaves."""
+        field_name = details[0].node.name.value
+        if field_name == "__typename":
+            return _Plain(name, type, lambda _: parent_type.name, False)
+        field = self.schema.get_field(parent_type, field_name)
+        attribute = _attribute_of(field) if field else None
+        if field is None or attribute is None:
+            return None
+        complete = self._complete(_nullable(field.type), details)
+        if complete is None:
+            return None
+        return _Plain(name, _reading(parent_type, attribute), complete, not isinstance(field.type, GraphQLNonNull))
+
+    def _complete(self, type_: Any, details: Any) -> Complete | None:
+        if is_leaf_type(type_):
+            return _complete_leaf(type_)
+        if isinstance(type_, GraphQLList):
+            complete = self._complete(_nullable(type_.of_type), details)
+            return complete and _complete_list(complete, not isinstance(type_.of_type, GraphQLNonNull))
+        if isinstance(type_, GraphQLObjectType):
+            selection = self.collect_subfields(type_, details)[0]
+            _, plain, rest = self._sort(type_, selection)
+            return None if rest else _complete_object(type_, plain)
+        return None
+
+
+def _read(plain: list[_Plain], source: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value_of, complete, may_be_null in plain:
+        value = value_of(source)
+        if value is not None:
+            values[name] = complete(value)
+        elif may_be_null:
+            values[name] = None
+        else:
+            raise _Unusual
+    return values
 
 
 def _attribute_of(field: GraphQLField) -> str | None:
     """The attribute that a field is read from, if it is nothing but that."""
-    if (
-        field.args
-        or not is_leaf_type(get_nullable_type(field.type))
-        or not getattr(field.resolve, "_is_default", False)
-    ):
+    if field.args or not getattr(field.resolve, "_is_default", False):
         return None
     definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     name: str | None = getattr(definition, "python_name", None)
     return name
+
+
+def _reading(type_: GraphQLObjectType, attribute: str) -> Callable[[Any], Any]:
+    class_ = type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
+    return class_.FIELDS.get(attribute) or attrgetter(attribute) if issubclass(class_, Lazy) else attrgetter(attribute)
+
+
+def _nullable(type_: Any) -> Any:
+    return type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+
+
+def _complete_object(type_: GraphQLObjectType, plain: list[_Plain]) -> Complete:
+    if type_.is_type_of is None:
+        return lambda value: _read(plain, value)
+    class_ = type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
+
+    def complete(value: Any) -> dict[str, Any]:
+        if type(value) is not class_:
+            raise _Unusual
+        return _read(plain, value)
+
+    return complete
+
+
+def _complete_list(complete: Complete, may_be_null: bool) -> Complete:
+    def complete_all(values: Any) -> list[Any]:
+        if type(values) is not list or (not may_be_null and None in values):
+            raise _Unusual
+        return [None if value is None else complete(value) for value in values]
+
+    return complete_all
+
+
+def _complete_leaf(type_: GraphQLLeafType) -> Complete:
+    """What graphql-core makes of a value; where it is what the type expects, without asking."""
+
+    def complete(value: Any) -> Any:
+        return PlainFieldsExecutor.complete_leaf_value(type_, value)
+
+    if type_ is GraphQLString or type_ is GraphQLID:
+        return lambda value: value if type(value) is str else complete(value)
+    if type_ is GraphQLBoolean:
+        return lambda value: value if type(value) is bool else complete(value)
+    if type_ is GraphQLInt:
+        return lambda value: value if type(value) is int and -(2**31) <= value < 2**31 else complete(value)
+    if isinstance(type_, CustomGraphQLEnumType):
+        return _complete_enum(type_.wrapped_cls, complete)
+    return complete
+
+
+def _complete_enum(class_: type, complete: Complete) -> Complete:
+    known: dict[Any, Any] = {}
+
+    def complete_member(value: Any) -> Any:
+        if type(value) is not class_:
+            return complete(value)
+        name = known.get(value)
+        if name is None:
+            name = known[value] = complete(value)
+        return name
+
+    return complete_member
 
 
 def _in_order(selection: Any, values: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:

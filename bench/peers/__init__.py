@@ -6,8 +6,8 @@ Each gets the same keys in a database of its own and as many processes as Sealke
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from bench.cases import Case, graphql_single
@@ -64,17 +64,31 @@ def peers(home: Path, data: Data, runs: Path, workers: int) -> list[Subject]:
     ]
 
 
+@contextmanager
+def running_postgraphile(home: Path, database_url: str, log: Path) -> Iterator[Server]:
+    """PostGraphile on a PostgreSQL database of Sealkey's."""
+    port = free_port()
+    command: list[str | Path] = ["node", _installed(home, "postgraphile") / "serve.mjs", str(port), database_url]
+    with running(command, {"NODE_ENV": "production"}, log, port, ready="/graphql") as server:
+        yield server
+
+
 def _installed_node(home: Path) -> Path:
-    """A folder with the servers, and the packages that they are made of."""
-    directory, lock = home / "node", _HERE / "node/package-lock.json"
+    return _installed(home, "node")
+
+
+def _installed(home: Path, name: str) -> Path:
+    """A folder with servers for Node.js, and the packages that they are made of."""
+    directory, source = home / name, _HERE / name
+    lock = source / "package-lock.json"
     directory.mkdir(parents=True, exist_ok=True)
     installed = directory / "installed-lock.json"
     if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copyfile(_HERE / "node" / name, directory / name)
-        _install(["npm", "ci", "--no-audit", "--no-fund"], directory, "npm packages of the peers")
+        for file in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copyfile(source / file, directory / file)
+        _install(["npm", "ci", "--no-audit", "--no-fund"], directory, f"npm packages of {name}")
         shutil.copyfile(lock, installed)
-    for module in (_HERE / "node").glob("*.mjs"):
+    for module in source.glob("*.mjs"):
         shutil.copyfile(module, directory / module.name)
     return directory
 

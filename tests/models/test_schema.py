@@ -69,8 +69,11 @@ audit_events
     key (id)
     check (hash)
     check (sequence)
+    index audit_events_account_actor (chain_id, actor_id, sequence)
+    index audit_events_account_type (chain_id, type, sequence)
     index audit_events_actor (actor_id, id)
     index audit_events_subject (subject_id, id)
+    index audit_events_type (type, id)
     unique index audit_events_sequence (chain_id, sequence)
     trigger audit_events_are_fixed before update
     trigger audit_events_are_kept before delete
@@ -124,15 +127,19 @@ credentials
     check encrypted_files_name_their_key (delivery_method, public_key_fingerprint)
     check revocations_have_a_reason (revocation_reason, revoked_at)
     index credentials_account (account_id, id)
-    index credentials_account_expiry (account_id, expires_at, id)
-    index credentials_account_name (account_id, name, id)
-    index credentials_account_use (account_id, last_used_at, id)
-    index credentials_expiry (expires_at, id)
-    index credentials_identity (identity_id, id)
-    index credentials_name (name, id)
-    index credentials_owner (owner_id, id)
-    index credentials_service (service_id, id)
-    index credentials_use (last_used_at, id)
+    index credentials_account_expiry (account_id, expires_at, id) where revoked_at IS NULL
+    index credentials_account_living (account_id, id) where revoked_at IS NULL
+    index credentials_account_name (account_id, name, id) where revoked_at IS NULL
+    index credentials_account_revoked (account_id, id) where revoked_at IS NOT NULL
+    index credentials_account_use (account_id, last_used_at, id) where revoked_at IS NULL
+    index credentials_expiry (expires_at, id) where revoked_at IS NULL
+    index credentials_identity (identity_id, id) where revoked_at IS NULL
+    index credentials_living (id) where revoked_at IS NULL
+    index credentials_name (name, id) where revoked_at IS NULL
+    index credentials_owner (owner_id, id) where revoked_at IS NULL
+    index credentials_revoked (id) where revoked_at IS NOT NULL
+    index credentials_service (service_id, id) where revoked_at IS NULL
+    index credentials_use (last_used_at, id) where revoked_at IS NULL
     unique index credentials_api_key (api_key)
     unique index credentials_living_name (account_id, name) where revoked_at IS NULL AND rotated_at IS NULL
     unique index credentials_predecessor (predecessor_id) where predecessor_id IS NOT NULL
@@ -173,6 +180,7 @@ identities
     check (name)
     index identities_account (account_id, id)
     index identities_account_name (account_id, name, id)
+    index identities_name (name, id)
     trigger identities_are_fixed before update
 
 invitations
@@ -224,6 +232,8 @@ services
     index services_account (account_id, id)
     index services_account_expiry (account_id, expires_at, id)
     index services_account_name (account_id, name, id)
+    index services_expiry (expires_at, id)
+    index services_name (name, id)
     unique index services_living_code (account_id, code) where cancelled_at IS NULL
     trigger services_cancelled_stay_cancelled before update
     trigger services_keep_their_account before update

@@ -4,6 +4,7 @@ graphql-core give by themselves."""
 import asyncio
 from typing import Any, cast
 
+import orjson
 import pytest
 import strawberry
 from graphql import (
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from auth.bearer import find_principal
 from auth.crypto.secret import Secret
+from models.user import Role
 from resolvers.caller import Caller, Deployment
 from schema.api import build_api
 from schema.context import Context
@@ -78,6 +80,35 @@ def test_whatever_goes_wrong(full: Play, document: str, who: str) -> None:
     assert ours == stock
 
 
+@strawberry.interface
+class Named:
+    name: str | None = "named"
+
+
+@strawberry.type
+class Part(Named):
+    name: str = "part"
+    size: int = 1
+
+
+@strawberry.type
+class Other(Named):
+    size: int = 2
+
+
+@strawberry.type
+class Later:
+    """Some of it is not plain."""
+
+    part: Part = strawberry.field(default_factory=Part)
+
+    @strawberry.field
+    async def soon(self, fails: bool = False) -> int:
+        if fails:
+            raise ValueError("not at all")
+        return 1
+
+
 @strawberry.type
 class Broken:
     fine: str = "fine"
@@ -92,6 +123,23 @@ class Broken:
     failing: int = 0
     wrong: int = strawberry.field(default=cast(Any, "no number"))
     never_null: str = strawberry.field(default=cast(Any, None))
+    part: Part = strawberry.field(default_factory=Part)
+    no_part: Part | None = None
+    never_no_part: Part = strawberry.field(default=cast(Any, None))
+    other_part: Part = strawberry.field(default_factory=lambda: cast(Any, Other()))
+    parts: list[Part] = strawberry.field(default_factory=lambda: [Part(), Part(name=cast(Any, None)), Part()])
+    some_parts: list[Part | None] = strawberry.field(default_factory=lambda: [Part(), None])
+    missing_parts: list[Part] = strawberry.field(default_factory=lambda: [Part(), cast(Any, None)])
+    mixed_parts: list[Part] = strawberry.field(default_factory=lambda: [Part(), cast(Any, Other())])
+    few_parts: list[Part] = strawberry.field(default_factory=lambda: cast(Any, (Part(),)))
+    no_list: list[Part] = strawberry.field(default_factory=lambda: cast(Any, 7))
+    later: list[Later] = strawberry.field(default_factory=lambda: [Later(), Later()])
+    numbers: list[list[int]] = strawberry.field(default_factory=lambda: [[1, 2], []])
+    large: int = 2**31
+    flag: bool = strawberry.field(default=cast(Any, 1))
+    text: str = strawberry.field(default=cast(Any, 7))
+    role: Role = Role.MEMBER
+    roles: list[Role] = strawberry.field(default_factory=lambda: [Role.MEMBER, cast(Any, "OPERATOR")])
 
 
 @strawberry.type
@@ -105,7 +153,34 @@ class BrokenQuery:
         return [Broken(), None, Broken()]
 
 
-@pytest.mark.parametrize("fields", ["fine null missing", "failing fine", "fine wrong", "neverNull fine", "fine: null"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "fine null missing",
+        "failing fine",
+        "fine wrong",
+        "neverNull fine",
+        "fine: null",
+        "part { name size __typename } again: part { size } part { ... on Named { name } }",
+        "noPart { name } fine",
+        "neverNoPart { name } fine",
+        "otherPart { name size } fine",
+        "parts { size } fine",
+        "parts { name size } fine",
+        "someParts { name } missing",
+        "missingParts { name } fine",
+        "mixedParts { name } fine",
+        "fewParts { name } fine",
+        "noList { name } fine",
+        "later { part { name } soon } fine",
+        "later { part { name } soon(fails: true) } fine",
+        "later { part { name } } fine parts { name } otherPart { name }",
+        "numbers role",
+        "large fine",
+        "flag text",
+        "roles",
+    ],
+)
 @pytest.mark.parametrize("root", ["broken", "list"])
 def test_a_field_that_is_null_where_it_may_not_be_or_fails_is_told_of_alike(root: str, fields: str) -> None:
     api = strawberry.Schema(BrokenQuery)
@@ -128,7 +203,7 @@ def both(play: Play, client: Client, document: str, variables: dict[str, Any]) -
 
 def told(result: Any) -> Any:
     errors = [(error.message, error.path, error.locations) for error in result.errors or ()]
-    return result.data, errors
+    return orjson.dumps(result.data, default=str), errors
 
 
 def selections(type_: GraphQLObjectType, depth: int) -> st.SearchStrategy[str]:
@@ -140,7 +215,10 @@ def selections(type_: GraphQLObjectType, depth: int) -> st.SearchStrategy[str]:
         and (depth or is_leaf_type(get_named_type(field.type)))
         and not is_interface_type(get_named_type(field.type))
     ]
-    return st.lists(st.one_of(*fields), min_size=1, max_size=6).map(lambda chosen: f"{{ {' '.join(chosen)} }}")
+    some = st.lists(st.one_of(*fields), min_size=1, max_size=6).map(" ".join)
+    where = st.sampled_from([f"... on {type_.name}", "...", "... @include(if: $shown)"])
+    in_fragment = st.tuples(where, some, some).map(lambda each: f"{each[1]} {each[0]} {{ {each[2]} }}")
+    return st.one_of(some, some, in_fragment).map(lambda chosen: f"{{ {chosen} }}")
 
 
 @st.composite

@@ -152,7 +152,7 @@ def webhook_delivery(endpoint_id: UUID | str, **columns: Any) -> Row:
 
 def audit_event(chain_id: UUID | str, sequence: int, hashing_key_id: str, **columns: Any) -> Row:
     return {
-        "id": new_id(START),
+        "id": new_id(columns.get("occurred_at", START)),
         "chain_id": chain_id,
         "sequence": sequence,
         "type": "credential.viewed",

@@ -1,0 +1,251 @@
+"""Lists of rows, read by what Tortoise's queries say and past what makes the reading slow.
+
+Tortoise converts each value by a call of its own, which for a page takes many times what the database does. Here what
+to do with each column is found out once, and a row that several others refer to is made once.
+
+A query can also be asked for each of several parents at once, in one statement: where it compares a column with
+`PARENT`, that stands for each of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar, cast
+from uuid import UUID
+
+import orjson
+from tortoise import fields
+from tortoise.expressions import RawSQL
+from tortoise.fields.data import CharEnumFieldInstance
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+Row = TypeVar("Row", bound=Model)
+Parent = TypeVar("Parent", UUID, str)
+Parents = Sequence[UUID] | Sequence[str]
+
+PARENT = RawSQL('"parent"."value"')
+
+
+async def read(query: QuerySet[Row]) -> list[Row]:
+    """The rows of a query, with those that it selects beside them."""
+    whole = _whole(query)
+    inner, values = _written(_ids_of(query))
+    _, table, conditions = inner.partition(whole.table)
+    found = await _execute(query, f"{whole.columns}{table}{whole.joins}{conditions}", values)
+    return [row for row, _ in _made(whole, found)]
+
+
+async def read_for_each(query: QuerySet[Row], parents: Sequence[Parent], limit: int) -> Mapping[Parent, list[Row]]:
+    """So many rows of an ordered query, at most, for each parent."""
+    whole = _whole(query)
+    inner, values = _written(_ids_of(query).limit(limit))
+    table = f'"{query.model._meta.db_table}"'
+    # The few rows of each parent are looked up in the index first, and only these are then read as a whole.
+    if _dialect(query) == "sqlite":
+        picked = f"CROSS JOIN {table} ON {table}.id IN ({inner})"
+    else:
+        picked = f'CROSS JOIN LATERAL ({inner}) AS "picked" JOIN {table} ON {table}.id = "picked".id'
+    order = ", ".join(f'{table}."{column}" {direction.value}' for column, direction in query._orderings)
+    from_parents, asked = _from_parents(query, parents, values)
+    sql = f'{whole.columns}, "parent"."key" {from_parents} {picked}{whole.joins} ORDER BY {order}'
+    rows: dict[Parent, list[Row]] = defaultdict(list)
+    for row, (place,) in _made(whole, await _execute(query, sql, asked)):
+        rows[parents[place]].append(row)
+    return rows
+
+
+async def count(query: QuerySet[Any], at_most: int) -> int:
+    """How many rows a query has, counted up to a bound."""
+    inner, values = _written(_ids_of(query).order_by().limit(at_most))
+    ((number,),) = await _execute(query, f'SELECT COUNT(*) FROM ({inner}) AS "found"', values)  # noqa: S608
+    return int(number)
+
+
+async def count_for_each(query: QuerySet[Any], parents: Sequence[Parent], at_most: int) -> Mapping[Parent, int]:
+    """The same for each parent."""
+    inner, values = _written(_ids_of(query).order_by().limit(at_most))
+    return await _value_for_each(query, f'(SELECT COUNT(*) FROM ({inner}) AS "found")', parents, values)  # noqa: S608
+
+
+async def exists_for_each(query: QuerySet[Any], parents: Sequence[Parent]) -> Mapping[Parent, int]:
+    """Whether a query has any row, for each parent."""
+    inner, values = _written(_ids_of(query).order_by().limit(1))
+    return await _value_for_each(query, f"(SELECT COUNT(*) FROM ({inner}) AS found)", parents, values)  # noqa: S608
+
+
+async def _value_for_each(
+    query: QuerySet[Any], value: str, parents: Sequence[Parent], values: list[Any]
+) -> Mapping[Parent, int]:
+    columns = f'SELECT {value}, "parent"."key"'
+    if _dialect(query) == "sqlite":
+        sql, asked = f'{columns} FROM json_each(?) AS "parent"', [*values, _as_json(parents)]
+    else:
+        from_parents, asked = _from_parents(query, parents, values)
+        sql = f"{columns} {from_parents}"
+    return {parents[place]: number for number, place in await _execute(query, sql, asked)}
+
+
+def _from_parents(query: QuerySet[Any], parents: Parents, values: list[Any]) -> tuple[str, list[Any]]:
+    """FROM the parents, each with its place in `key`; and the values of a statement with these before the others'."""
+    if _dialect(query) == "sqlite":
+        return 'FROM json_each(?) AS "parent"', [_as_json(parents), *values]
+    kind = "uuid" if isinstance(parents[0], UUID) else "text"
+    unnested = f"unnest(${len(values) + 1}::{kind}[]) WITH ORDINALITY AS numbered (value, place)"
+    return f'FROM (SELECT value, place - 1 AS key FROM {unnested}) AS "parent"', [*values, list(parents)]  # noqa: S608
+
+
+def _as_json(parents: Parents) -> str:
+    return orjson.dumps(parents).decode()
+
+
+def _ids_of(query: QuerySet[Row]) -> QuerySet[Row]:
+    ids = query.only("id")
+    ids._select_related = set()
+    return ids
+
+
+def _dialect(query: QuerySet[Any]) -> str:
+    return query._choose_db().capabilities.dialect
+
+
+def _written(query: QuerySet[Any]) -> tuple[str, list[Any]]:
+    """Its SQL, with the table before each column, and the values for the placeholders in it."""
+    query._db = query._choose_db()
+    query._make_query()
+    query.query._foreign_table = True
+    sql, values = query.query.get_parameterized_sql()
+    return sql, values
+
+
+async def _execute(query: QuerySet[Any], sql: str, values: list[Any]) -> Sequence[Any]:
+    _, found = await query._choose_db().execute_query(sql, values)
+    return cast(Sequence[Any], found)
+
+
+# What a row becomes
+
+
+class _Part(NamedTuple):
+    """The columns of one model in a row: where they are, what they are called, and what has to be converted. `place`
+    says which part refers to it, and as what; it is None for the first."""
+
+    model: type[Model]
+    columns: slice
+    names: tuple[str, ...]
+    conversions: tuple[tuple[int, Callable[[Any], Any]], ...]
+    id: int
+    place: tuple[int, str] | None
+
+
+class _Whole(NamedTuple):
+    """What is the same in all statements that read rows of a model with certain others beside them."""
+
+    columns: str
+    table: str
+    joins: str
+    parts: list[_Part]
+
+
+def _whole(query: QuerySet[Any]) -> _Whole:
+    return _whole_of(cast(Any, query.model), frozenset(query._select_related), _dialect(query))
+
+
+@cache
+def _whole_of(model: type[Model], beside: frozenset[str], dialect: str) -> _Whole:
+    query = model.all().select_related(*beside)
+    sql, _ = _written(query)
+    table = f' FROM "{model._meta.db_table}"'
+    columns, _, joins = sql.removeprefix("SELECT ").partition(table)
+    shown: list[str] = []
+    parts: list[_Part] = []
+    places: dict[tuple[Any, ...], int] = {}
+    every = iter(columns.split(","))
+    for of, number, _, _, path in query._select_related_idx:
+        of_part = [column for column in islice(every, number) if _name(column) not in _NEVER_SHOWN]
+        whole_path = tuple(path)
+        owner = (places[whole_path[:-1]], f"_{whole_path[-1]}") if parts else None
+        places[whole_path] = len(parts)
+        parts.append(_part(of, len(shown), [_name(column) for column in of_part], dialect, owner))
+        shown += of_part
+    return _Whole(f"SELECT {', '.join(shown)}", table, joins, parts)
+
+
+def _name(column: str) -> str:
+    """Of `"table"."name"`, or `"table__other"."name" "table__other.name"`."""
+    return column.partition(" ")[0].rpartition(".")[2].strip('"')
+
+
+# Nothing that is listed shows these.
+_NEVER_SHOWN = frozenset({"secret_hash", "password_hash", "token_hash", "sealed_secret", "oidc_issuer", "oidc_subject"})
+
+
+def _made(whole: _Whole, found: Sequence[Any]) -> list[tuple[Any, Sequence[Any]]]:
+    """Each row, and the columns that it has beyond the query's."""
+    end = whole.parts[-1].columns.stop
+    shared: list[dict[Any, Any]] = [{} for _ in whole.parts]
+    return [(_make(whole.parts, values, shared), values[end:]) for values in map(tuple, found)]
+
+
+def _make(parts: Sequence[_Part], values: tuple[Any, ...], shared: list[dict[Any, Any]]) -> Any:
+    made: list[Any] = []
+    for part, known in zip(parts, shared, strict=True):
+        id_ = values[part.id]
+        row = known.get(id_)
+        if row is None and id_ is not None:
+            row = known[id_] = _instance(part, values)
+        if part.place is not None:
+            owner, attribute = part.place
+            if made[owner] is not None:
+                made[owner].__dict__[attribute] = row
+        made.append(row)
+    return made[0]
+
+
+def _instance(part: _Part, values: tuple[Any, ...]) -> Any:
+    columns = list(values[part.columns])
+    for place, convert in part.conversions:
+        if columns[place] is not None:
+            columns[place] = convert(columns[place])
+    row = part.model.__new__(part.model)
+    # Beside the columns, what Tortoise notes of a row that is in the database.
+    row.__dict__.update(
+        zip(part.names, columns, strict=True),
+        _partial=False,
+        _saved_in_db=True,
+        _custom_generated_pk=True,
+        _await_when_save={},
+    )
+    return row
+
+
+def _part(model: type[Model], start: int, columns: Sequence[str], dialect: str, place: tuple[int, str] | None) -> _Part:
+    names = tuple(model._meta.fields_db_projection_reverse[column] for column in columns)
+    found = [(number, _conversion(model._meta.fields_map[name], dialect)) for number, name in enumerate(names)]
+    conversions = tuple((number, convert) for number, convert in found if convert is not None)
+    id_ = start + names.index(model._meta.pk_attr)
+    return _Part(model, slice(start, start + len(columns)), names, conversions, id_, place)
+
+
+def _conversion(field: fields.Field[Any], dialect: str) -> Callable[[Any], Any] | None:
+    """What makes a value of a field out of what the driver gives; None where that is the value itself."""
+    native = dialect == "postgres"
+    match field:
+        case CharEnumFieldInstance():
+            return cast(Callable[[Any], Any], field.enum_type._value2member_map_.__getitem__)
+        case fields.UUIDField():
+            return None if native else UUID
+        case fields.DatetimeField():
+            return None if native else _instant
+        case fields.BooleanField():
+            return None if native else bool
+        case fields.CharField() | fields.TextField() | fields.IntField() | fields.BigIntField():
+            return None
+    return field.to_python_value
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
