@@ -33,7 +33,7 @@ class PageInfo:
 
 @strawberry.type(description="A node of a page and where it stands.")
 class Edge(Generic[NodeType]):
-    cursor: str = strawberry.field(description="To pass as after or before.")
+    cursor: str = strawberry.field(description="Where the node stands: pass it as after or before. Opaque.")
     node: NodeType = strawberry.field(description="What stands there.")
 
 
