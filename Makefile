@@ -106,6 +106,7 @@ lock: $(BIN)/python ## Renew the lock files from pyproject.toml (UPGRADE=1 takes
 .PHONY: clean
 clean: ## Remove what the targets above made; var/ with its databases and keys stays
 	@rm -rf .venv .make graphiql/dist graphiql/node_modules tests/node/node_modules tests/sdl/node_modules
+	@rm -rf examples/typescript/node_modules examples/typescript/dist examples/typescript/src/gql
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 	@echo "Removed all that was set up and built; var/ was left alone."
 
@@ -151,7 +152,8 @@ node_is_there = { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1
 
 .PHONY: test-setup
 test-setup: .venv/.development graphiql-where-possible
-	@if $(node_is_there); then $(MAKE) -s --no-print-directory tests/node/node_modules/.package-lock.json; fi
+	@if $(node_is_there); then $(MAKE) -s --no-print-directory \
+		tests/node/node_modules/.package-lock.json examples/typescript/node_modules/.package-lock.json; fi
 
 .PHONY: graphiql-where-possible
 graphiql-where-possible:
