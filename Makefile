@@ -38,7 +38,7 @@ test: test-sqlite test-postgres ## Set up, then run the tests on SQLite and on P
 .PHONY: test-sqlite
 test-sqlite: test-setup ## Run all tests, on SQLite (PYTEST_ARGS="-k name" picks some)
 	@echo "Testing on SQLite."
-	@SEALKEY_TEST_DATABASE=sqlite $(PYTEST)
+	@SEALKEY_TEST_DATABASE=sqlite $(PYTEST) $(if $(PYTEST_ARGS),,--schema-coverage)
 	@echo "The tests passed on SQLite."
 
 .PHONY: test-postgres

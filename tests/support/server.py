@@ -20,6 +20,7 @@ from server.app import create_app
 from server.housekeeping import Housekeeping
 from server.settings import Settings
 from server.wire_protocol import WireProtocol
+from tests.support.used import USED
 
 Result = TypeVar("Result")
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -68,8 +69,12 @@ class Client:
 
     def post(self, document: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
         """The answer as it came over the wire."""
-        body = {"query": document, "variables": dict(variables or {})}
-        return httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
+        given = dict(variables or {})
+        body = {"query": document, "variables": given}
+        answer = httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
+        if answer.is_success:
+            USED.record(document, given, answer.json().get("data"))
+        return answer
 
     def data(self, document: str, /, **variables: Any) -> Any:
         """The data of an answer that has no errors; of one root field, that field's."""
