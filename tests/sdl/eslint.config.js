@@ -31,6 +31,7 @@ export default [
           exceptions: {
             suffixes: ["Connection", "Edge", "Payload"],
             types: [
+              "CredentialChange",
               "CredentialPolicy",
               "CredentialUsage",
               "EncryptedFileDelivery",
