@@ -3,7 +3,6 @@ import type { CodegenConfig } from "@graphql-codegen/cli";
 const config: CodegenConfig = {
   schema: "../../schema/schema.graphql", // or a server: "http://127.0.0.1:8000/graphql"
   documents: "src/credential.ts",
-  silent: true,
   generates: {
     "src/gql/": {
       preset: "client",

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from graphql import build_schema, find_breaking_changes
+from graphql import GraphQLEnumType, build_schema, find_breaking_changes
 
+from schema.enum_values import MEANINGS
 from tests.sdl import compatibility
 from tests.sdl.compatibility import breaking_changes, dangerous_changes
 
@@ -96,3 +97,9 @@ def test_the_command_fails_on_a_break_and_says_what_to_do(tmp_path: Path, capsys
 def test_the_schema_has_all_of_the_core_for_good() -> None:
     core = (Path(__file__).parent / "core.graphql").read_text()
     assert [change.description for change in find_breaking_changes(build_schema(core), build_schema(SCHEMA))] == []
+
+
+def test_every_value_of_an_enum_has_its_meaning_and_no_other_has_one() -> None:
+    enums = {name: type_ for name, type_ in build_schema(SCHEMA).type_map.items() if isinstance(type_, GraphQLEnumType)}
+    values = {name: set(type_.values) for name, type_ in enums.items() if not name.startswith("__")}
+    assert {name: set(meanings) for name, meanings in MEANINGS.items()} == values
