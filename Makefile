@@ -38,7 +38,7 @@ test: test-sqlite test-postgres ## Set up, then run the tests on SQLite and on P
 .PHONY: test-sqlite
 test-sqlite: test-setup ## Run all tests, on SQLite (PYTEST_ARGS="-k name" picks some)
 	@echo "Testing on SQLite."
-	@SEALKEY_TEST_DATABASE=sqlite $(PYTEST)
+	@SEALKEY_TEST_DATABASE=sqlite $(PYTEST) $(if $(PYTEST_ARGS),,--schema-coverage)
 	@echo "The tests passed on SQLite."
 
 .PHONY: test-postgres
@@ -56,14 +56,26 @@ campaign-life: .venv/.development ## Compare long lives of credentials with a re
 	@echo "The server agreed with the reference all along."
 
 .PHONY: check
-check: .venv/.development ## Lint, formatting, types, layers, and the committed schema
+check: .venv/.development ## Lint, formatting, types, layers, and the schema: committed, linted, breaking nobody
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/sealkey schema | diff -u schema/schema.graphql - || { echo \
 		"schema/schema.graphql is behind the code: .venv/bin/sealkey schema > schema/schema.graphql renews it." >&2; exit 1; }
+	@$(BIN)/python -m tests.sdl.compatibility schema/released.graphql schema/schema.graphql
+	@$(MAKE) -s --no-print-directory lint-schema
 	@echo "Lint, formatting, types, layers and the committed schema are in order."
+
+# In CI, where nothing may be left out, this is not either.
+.PHONY: lint-schema
+lint-schema:
+	@if $(node_is_there); then \
+		$(MAKE) -s --no-print-directory tests/sdl/node_modules/.package-lock.json && \
+		tests/sdl/node_modules/.bin/eslint --max-warnings 0 --config tests/sdl/eslint.config.js schema/schema.graphql; \
+	else \
+		echo "There is no Node.js 20 or newer, so the schema was not linted." && [ -z "$$SEALKEY_TEST_REQUIRE_ALL" ]; \
+	fi
 
 .PHONY: format
 format: .venv/.development ## Repair what ruff can repair, and format
@@ -93,7 +105,8 @@ lock: $(BIN)/python ## Renew the lock files from pyproject.toml (UPGRADE=1 takes
 
 .PHONY: clean
 clean: ## Remove what the targets above made; var/ with its databases and keys stays
-	@rm -rf .venv .make graphiql/dist graphiql/node_modules tests/node/node_modules
+	@rm -rf .venv .make graphiql/dist graphiql/node_modules tests/node/node_modules tests/sdl/node_modules
+	@rm -rf examples/typescript/node_modules examples/typescript/dist examples/typescript/src/gql
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 	@echo "Removed all that was set up and built; var/ was left alone."
 
@@ -139,7 +152,8 @@ node_is_there = { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1
 
 .PHONY: test-setup
 test-setup: .venv/.development graphiql-where-possible
-	@if $(node_is_there); then $(MAKE) -s --no-print-directory tests/node/node_modules/.package-lock.json; fi
+	@if $(node_is_there); then $(MAKE) -s --no-print-directory \
+		tests/node/node_modules/.package-lock.json examples/typescript/node_modules/.package-lock.json; fi
 
 .PHONY: graphiql-where-possible
 graphiql-where-possible:

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import strawberry
+from graphql import get_named_type
 from strawberry.schema.config import StrawberryConfig
 
 import schema.enums
@@ -52,6 +53,13 @@ class Api(strawberry.Schema):
     allowance = Allowance()
     documents = PersistedDocuments()
 
+    def describe_inputs(self) -> None:
+        """A mutation's input is described by its type: there is no more to say of the argument."""
+        assert self._schema.mutation_type is not None  # noqa: S101  (ours has one)
+        for mutation in self._schema.mutation_type.fields.values():
+            for argument in mutation.args.values():
+                argument.description = argument.description or get_named_type(argument.type).description
+
     @cached_property
     def executor(self) -> Executor:
         """What executes operations."""
@@ -78,4 +86,5 @@ def build_api(
     api.limits, api.allowance = limits, allowance
     trusted = read_manifest(trusted_documents, api.executor) if trusted_documents else None
     api.documents = PersistedDocuments(trusted, automatic=persisted_queries)
+    api.describe_inputs()
     return api

@@ -41,7 +41,7 @@ class PageInfo(Lazy):
 
 @strawberry.type(description="A node of a page and where it stands.")
 class Edge(Lazy, Generic[NodeType]):
-    cursor: str = strawberry.field(description="To pass as after or before.")
+    cursor: str = strawberry.field(description="Where the node stands: pass it as after or before. Opaque.")
     node: NodeType = strawberry.field(description="What stands there.")
 
     def __init__(self, page: Page[Any], row: Any, node: NodeType) -> None:

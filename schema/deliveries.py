@@ -22,7 +22,9 @@ class DeliveryInput:
         description="For ENCRYPTED_FILE: an RSA public key as PEM (SPKI, PKCS#1 or an X.509 certificate), DER in "
         "base64, JWK or an ssh-rsa line.",
     )
-    format: EnvelopeFormat = strawberry.field(default=EnvelopeFormat.CMS, description="For ENCRYPTED_FILE.")
+    format: EnvelopeFormat = strawberry.field(
+        default=EnvelopeFormat.CMS, description="For ENCRYPTED_FILE: how the file is written."
+    )
 
     def request(self) -> delivery.DeliveryRequest:
         key = Secret(self.public_key) if isinstance(self.public_key, str) else None
@@ -41,9 +43,9 @@ class ExpiryInput:
 
 @strawberry.type(description="A file to save.")
 class File:
-    name: str = strawberry.field(description="What to call it.")
-    media_type: str = strawberry.field(description="What it is.")
-    content_base64: str = strawberry.field(description="What is in it.")
+    name: str = strawberry.field(description="What to save it as: the credential's name and .csv or .enc.")
+    media_type: str = strawberry.field(description="Its media type, as in RFC 6838.")
+    content_base64: str = strawberry.field(description="Its bytes in base64 (RFC 4648, 4).")
 
     @staticmethod
     def of(file: delivery.File) -> "File":
@@ -55,7 +57,9 @@ class File:
 class ViewAndCopyDelivery:
     api_key: str = strawberry.field(description="Public: it names the credential.")
     api_secret: str = strawberry.field(description="Shown this once; the server keeps only a keyed hash.")
-    csv: File = strawberry.field(description="Both, as <name>.csv.")
+    csv: File = strawberry.field(
+        description="Both, as <name>.csv: the header API Key,API Secret and one row (RFC 4180)."
+    )
 
 
 @strawberry.type(description="Key and secret, for the holder of the private key.")

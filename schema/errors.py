@@ -79,7 +79,7 @@ class UserError:
     field: list[str] | None = strawberry.field(
         description="Path of the input field at fault, outermost first; null where no single field is."
     )
-    code: ErrorCode = strawberry.field(description="For programs.")
+    code: ErrorCode = strawberry.field(description="What went wrong, for programs to go by.")
     message: str = strawberry.field(description="For people: what was wrong, and what to do.")
 
     @staticmethod

@@ -113,13 +113,13 @@ class Account(Lazy, Node):
 @strawberry.type(description="Somebody who signs in.")
 class User(Lazy, Node):
     email: str = strawberry.field(description="What they sign in with; unique.")
-    display_name: str = strawberry.field(description="For people.")
+    display_name: str = strawberry.field(description="What people call them.")
     role: Role = strawberry.field(description="What they are here.")
     status: UserStatus = strawberry.field(description="Whether they may sign in.")
     api_access: bool = strawberry.field(
         description="Granted and removed by an administrator; without it the user's credentials are blocked."
     )
-    account: Account | None = strawberry.field(description="Null for operators.")
+    account: Account | None = strawberry.field(description="Theirs; null for operators.")
     created_at: datetime = strawberry.field(description="When they were added.")
 
     def __init__(self, row: user_model.User, account: account_model.Account | None) -> None:
@@ -139,8 +139,8 @@ class User(Lazy, Node):
 
 @strawberry.type(description="A token, without what it takes to use it.")
 class AccessToken(Lazy, Node):
-    kind: AccessTokenKind = strawberry.field(description="Whom it is for.")
-    name: str = strawberry.field(description="To know it by.")
+    kind: AccessTokenKind = strawberry.field(description="Whether a person's scripts use it, or a gateway.")
+    name: str = strawberry.field(description="What its owner called it.")
     permissions: list[Permission] = strawberry.field(description="What it is good for, as far as its owner may do it.")
     account: Account | None = strawberry.field(description="Whose; null for operators, and gateways of every account.")
     created_at: datetime = strawberry.field(description="When it was made.")
@@ -167,8 +167,8 @@ class AccessToken(Lazy, Node):
 @strawberry.type(description="An address of the account's own server that is told of events.")
 class WebhookEndpoint(Lazy, Node):
     url: str = strawberry.field(description="Where messages are sent, as Standard Webhooks describes them.")
-    event_types: list[WebhookEventType] = strawberry.field(description="What it is told of.")
-    account: Account = strawberry.field(description="Whose.")
+    event_types: list[WebhookEventType] = strawberry.field(description="What it is told of, without repetition.")
+    account: Account = strawberry.field(description="Whose it is.")
     created_at: datetime = strawberry.field(description="When it was made.")
     last_delivered_at: datetime | None = strawberry.field(description="When it last took a message; null: not yet.")
     disabled_at: datetime | None = strawberry.field(
@@ -241,12 +241,12 @@ class Identity(Lazy, Node):
     "or cancellation."
 )
 class Service(Lazy, Node):
-    name: str = strawberry.field(description="For people.")
+    name: str = strawberry.field(description="What people call it; not unique.")
     code: str = strawberry.field(
         description="A slug, used as the OAuth scope of the tokens that its credentials log in for."
     )
     status: ServiceStatus = strawberry.field(description="Where it stands now.")
-    starts_at: datetime = strawberry.field(description="SCHEDULED before.")
+    starts_at: datetime = strawberry.field(description="SCHEDULED before, ACTIVE from then on.")
     expires_at: datetime | None = strawberry.field(description="EXPIRED from then on; null: it has no end.")
     account: Account = strawberry.field(description="Whose it is.")
     created_at: datetime = strawberry.field(description="When it was opened.")
@@ -288,13 +288,15 @@ class AuditEvent(Lazy, Node):
     type: str = strawberry.field(
         description="subject.action, in the past tense: credential.generated, credential.viewed, login.denied …"
     )
-    occurred_at: datetime = strawberry.field(description="When.")
+    occurred_at: datetime = strawberry.field(description="When it happened.")
     actor: User | None = strawberry.field(
         description="Who; null where nobody was signed in, and for the provider's staff where a customer asks."
     )
-    subject_id: strawberry.ID | None = strawberry.field(description="What it happened to.")
+    subject_id: strawberry.ID | None = strawberry.field(
+        description="The id of what it happened to; null where there was no such thing."
+    )
     source_ip: str | None = strawberry.field(description="From where; null where the actor is hidden.")
-    summary: str = strawberry.field(description="For people.")
+    summary: str = strawberry.field(description="What happened, in a sentence for people.")
     hash: str = strawberry.field(description="Hex; each event's hash covers the one before it.")
 
     def __init__(self, row: audit_model.AuditEvent, caller: Caller) -> None:
@@ -328,7 +330,7 @@ def _may_see(actor: user_model.User, caller: Caller) -> bool:
 
 @strawberry.type(description="One day of a credential, in UTC. Counted to within a few seconds.")
 class CredentialUsage:
-    date: str = strawberry.field(description="2026-11-22.")
+    date: str = strawberry.field(description="The day, as in 2026-11-22.")
     allowed: int = strawberry.field(description="How often it was let in.")
     denied: int = strawberry.field(description="How often it was turned away, its secret being right.")
 
@@ -375,7 +377,7 @@ class Credential(Lazy, Node):
     async def usage(
         self,
         info: Info,
-        days: Annotated[int, strawberry.argument(description="1 to 90.")] = 30,
+        days: Annotated[int, strawberry.argument(description="How many, 1 to 90.")] = 30,
     ) -> list[CredentialUsage]:
         context = info.context
         counted = await context.batches.ask(
@@ -383,7 +385,7 @@ class Credential(Lazy, Node):
         )
         return [CredentialUsage(date=day.date, allowed=day.allowed, denied=day.denied) for day in counted]
 
-    @strawberry.field(description="What happened to it.")
+    @strawberry.field(description="What happened to it, oldest first.")
     async def audit_events(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> Connection[AuditEvent]:
@@ -430,10 +432,12 @@ async def _credential_by(
 
 @strawberry.type(description="Who is asking, and what they may do.")
 class Viewer:
-    user: User = strawberry.field(description="Who.")
-    account: Account | None = strawberry.field(description="Null for operators.")
-    role: Role = strawberry.field(description="As what.")
-    permissions: list[Permission] = strawberry.field(description="What they may do.")
+    user: User = strawberry.field(description="The user who asks.")
+    account: Account | None = strawberry.field(description="Theirs; null for operators.")
+    role: Role = strawberry.field(description="What they are here.")
+    permissions: list[Permission] = strawberry.field(
+        description="What they may do now; a token may do less than its owner."
+    )
 
 
 _OBJECT_OF: dict[type, Callable[[Any, Caller], Node]] = {

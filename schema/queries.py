@@ -48,7 +48,9 @@ class UserFilter:
 @strawberry.input(description="Only identities that fit all that is given.")
 class IdentityFilter:
     account_id: strawberry.ID | None = strawberry.field(default=UNSET, description=_ACCOUNT)
-    statuses: list[IdentityStatus] | None = strawberry.field(default=UNSET, description="With one of these statuses.")
+    statuses: list[IdentityStatus] | None = strawberry.field(
+        default=UNSET, description="With one of these statuses now."
+    )
     name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, A to Z in any case.")
     service_id: strawberry.ID | None = strawberry.field(
         default=UNSET, description="Only those that may be used with this service."
@@ -58,7 +60,9 @@ class IdentityFilter:
 @strawberry.input(description="Only services that fit all that is given.")
 class ServiceFilter:
     account_id: strawberry.ID | None = strawberry.field(default=UNSET, description=_ACCOUNT)
-    statuses: list[ServiceStatus] | None = strawberry.field(default=UNSET, description="With one of these statuses.")
+    statuses: list[ServiceStatus] | None = strawberry.field(
+        default=UNSET, description="With one of these statuses now."
+    )
     name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, A to Z in any case.")
     identity_id: strawberry.ID | None = strawberry.field(
         default=UNSET, description="Only those that this identity may be used with."
@@ -83,22 +87,24 @@ class CredentialFilter:
 @strawberry.input(description="Only events that fit all that is given.")
 class AuditEventFilter:
     account_id: strawberry.ID | None = strawberry.field(default=UNSET, description=_ACCOUNT)
-    types: list[str] | None = strawberry.field(default=UNSET, description="Of one of these types.")
+    types: list[str] | None = strawberry.field(
+        default=UNSET, description="Of one of these types, as in credential.generated."
+    )
     actor_id: strawberry.ID | None = strawberry.field(default=UNSET, description="By this user.")
-    subject_id: strawberry.ID | None = strawberry.field(default=UNSET, description="About this.")
+    subject_id: strawberry.ID | None = strawberry.field(default=UNSET, description="About the thing with this id.")
     after: datetime | None = strawberry.field(default=UNSET, description="From this instant on.")
     before: datetime | None = strawberry.field(default=UNSET, description="Before this instant.")
 
 
 @strawberry.input(description="What to order identities by, and which way.")
 class IdentityOrder:
-    field: IdentityOrderField = strawberry.field(description="By what.")
+    field: IdentityOrderField = strawberry.field(description="What to order them by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description=_DIRECTION)
 
 
 @strawberry.input(description="What to order services by, and which way; those without an end come last.")
 class ServiceOrder:
-    field: ServiceOrderField = strawberry.field(description="By what.")
+    field: ServiceOrderField = strawberry.field(description="What to order them by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description=_DIRECTION)
 
 
@@ -107,7 +113,7 @@ class ServiceOrder:
     "used to have been used first."
 )
 class CredentialOrder:
-    field: CredentialOrderField = strawberry.field(description="By what.")
+    field: CredentialOrderField = strawberry.field(description="What to order them by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.ASC, description=_DIRECTION)
 
 
@@ -123,14 +129,16 @@ class Query:
 
     @strawberry.field(description="Anything by its id; null where there is no such thing that the viewer may see.")
     async def node(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Of anything.")]
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id of anything.")]
     ) -> Node | None:
         caller = info.context.caller
         return node_of(await reading.read_node(caller, id), caller)
 
     @strawberry.field(description="Several things by their ids, in the order asked; at most 100.")
     async def nodes(
-        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Of anything.")]
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Ids of anything, at most 100.")],
     ) -> list[Node | None]:
         caller = info.context.caller
         return [node_of(row, caller) for row in await reading.read_nodes(caller, ids)]
@@ -170,7 +178,7 @@ class Query:
         page = await reading.read_webhook_endpoints(info.context.caller, page_request(first, after, last, before))
         return connect(page, WebhookEndpoint.of)
 
-    @strawberry.field(description="Identities.")
+    @strawberry.field(description="The identities that the viewer may see.")
     async def identities(
         self,
         info: Info,
@@ -185,7 +193,7 @@ class Query:
         page = await reading.read_identities(caller, wanted, order(order_by), page_request(first, after, last, before))
         return connect(page, lambda row: Identity.of(row, caller))
 
-    @strawberry.field(description="Services.")
+    @strawberry.field(description="The services that the viewer may see.")
     async def services(
         self,
         info: Info,

@@ -4,4 +4,10 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support")
 
-pytest_plugins = ["tests.plugins.database", "tests.plugins.optional", "tests.plugins.passwords", "tests.plugins.play"]
+pytest_plugins = [
+    "tests.plugins.database",
+    "tests.plugins.optional",
+    "tests.plugins.passwords",
+    "tests.plugins.play",
+    "tests.plugins.schema_coverage",
+]

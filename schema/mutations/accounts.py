@@ -20,22 +20,30 @@ class CreateAccountInput:
     name: str = strawberry.field(description="1 to 200 characters; unique.")
 
 
-@strawberry.input(description="An account.")
+@strawberry.input(description="Which account.")
 class AccountInput:
-    account_id: strawberry.ID = strawberry.field(description="Which.")
+    account_id: strawberry.ID = strawberry.field(description="The account's id.")
 
 
 @strawberry.input(description="What should change in an account's policy; what is left out stays.")
 class UpdateCredentialPolicyInput:
-    account_id: strawberry.ID = strawberry.field(description="Whose.")
-    max_active_credentials_per_user: int | None = strawberry.field(default=UNSET, description="0 to 1000.")
+    account_id: strawberry.ID = strawberry.field(description="The account's id.")
+    max_active_credentials_per_user: int | None = strawberry.field(
+        default=UNSET, description="0 to 1000; what is there already stays."
+    )
     default_expiry_months: int | None = strawberry.field(
         default=UNSET, description="1 to 1200; null: never, where never is allowed."
     )
     maximum_expiry_months: int | None = strawberry.field(default=UNSET, description="1 to 1200; null: no bound.")
-    never_expires_allowed: bool | None = strawberry.field(default=UNSET, description="Whether never is allowed.")
-    allowed_delivery_methods: list[DeliveryMethod] | None = strawberry.field(default=UNSET, description="At least one.")
-    minimum_rsa_key_bits: int | None = strawberry.field(default=UNSET, description="2048 to 16384.")
+    never_expires_allowed: bool | None = strawberry.field(
+        default=UNSET, description="Whether a credential may have no end."
+    )
+    allowed_delivery_methods: list[DeliveryMethod] | None = strawberry.field(
+        default=UNSET, description="How secrets may be delivered; at least one way."
+    )
+    minimum_rsa_key_bits: int | None = strawberry.field(
+        default=UNSET, description="The fewest bits of a public key, 2048 to 16384."
+    )
 
     def changes(self) -> dict[str, Any]:
         """What was named: a null is a value here for the months, and for the others says nothing."""
@@ -55,13 +63,15 @@ class AccountPayload(Payload):
 
 @strawberry.type
 class AccountMutations:
-    @strawberry.mutation(description="For operators: a new customer.")
+    @strawberry.mutation(description="For operators: a new customer. TAKEN where another has the name.")
     @answering_with_user_errors
     async def create_account(self, info: Info, input: CreateAccountInput) -> AccountPayload:
         account = await accounts.create_account(info.context.caller, **arguments(input))
         return AccountPayload(account=Account.of(account))
 
-    @strawberry.mutation(description="Changes what new credentials must keep to, within what the provider allows.")
+    @strawberry.mutation(
+        description="Changes what new credentials must keep to. NOT_ALLOWED_BY_POLICY beyond what the provider allows."
+    )
     @answering_with_user_errors
     async def update_credential_policy(self, info: Info, input: UpdateCredentialPolicyInput) -> AccountPayload:
         account = await update_credential_policy(

@@ -21,15 +21,18 @@ from schema.objects import Credential
 
 @strawberry.input(description="A key and its secret.")
 class LoginInput:
-    api_key: str = strawberry.field(description="As it was delivered.")
-    api_secret: str = strawberry.field(description="As it was delivered.")
+    api_key: str = strawberry.field(description="The key, as it was delivered.")
+    api_secret: str = strawberry.field(description="The secret, as it was delivered.")
 
 
 @strawberry.input(description="A key and secret that somebody presented.")
 class VerifyCredentialInput:
-    api_key: str = strawberry.field(description="As it was presented.")
-    api_secret: str = strawberry.field(description="As it was presented.")
-    service: str | None = strawberry.field(default=UNSET, description="Require this service's code.")
+    api_key: str = strawberry.field(description="The key, as it was presented.")
+    api_secret: str = strawberry.field(description="The secret, as it was presented.")
+    service: str | None = strawberry.field(
+        default=UNSET,
+        description="The code of the service that is asked for; another's credential is WRONG_SERVICE. Left out: any.",
+    )
 
     client_address: str | None = strawberry.field(
         default=UNSET, description="Who presented them: a credential kept to networks is let in only from there."
@@ -41,14 +44,16 @@ class VerifyCredentialInput:
 
 @strawberry.input(description="Several keys and secrets.")
 class VerifyCredentialsInput:
-    credentials: list[VerifyCredentialInput] = strawberry.field(description="At most 100.")
+    credentials: list[VerifyCredentialInput] = strawberry.field(description="What was presented, at most 100 of it.")
 
 
 @strawberry.type(description="An access token.")
 class LoginPayload(Payload):
     access_token: str | None = strawberry.field(default=None, description="A JWT in the profile of RFC 9068, ES256.")
-    token_type: str | None = strawberry.field(default=None, description="Bearer.")
-    expires_in: int | None = strawberry.field(default=None, description="Seconds.")
+    token_type: str | None = strawberry.field(
+        default=None, description="Bearer: the token goes into the header Authorization."
+    )
+    expires_in: int | None = strawberry.field(default=None, description="Seconds until the token expires.")
     scope: str | None = strawberry.field(
         default=None, description="The service's code. Empty while the service may not be used."
     )
@@ -72,8 +77,8 @@ class _Rows:
 
 @strawberry.type(description="Whether a key and secret are to be let in, now.")
 class VerifyCredentialPayload(Payload):
-    decision: Decision = strawberry.field(description="Let in, or not.")
-    code: DecisionCode = strawberry.field(description="Why.")
+    decision: Decision = strawberry.field(description="Whether to let the caller in.")
+    code: DecisionCode = strawberry.field(description="Why; OK with ALLOW.")
     verdict: strawberry.Private[Verdict]
     rows: strawberry.Private[_Rows]
 
@@ -93,13 +98,16 @@ def _answers(verdicts: Sequence[Verdict]) -> list[VerifyCredentialPayload]:
 
 @strawberry.type(description="The answers, in the order asked.")
 class VerifyCredentialsPayload(Payload):
-    results: list[VerifyCredentialPayload] | None = strawberry.field(default=None, description="One for each question.")
+    results: list[VerifyCredentialPayload] | None = strawberry.field(
+        default=None, description="One for each of the credentials asked about."
+    )
 
 
 @strawberry.type
 class CheckingMutations:
     @strawberry.mutation(
-        description="What an API client does with its key and secret: a short-lived access token for the service."
+        description="What an API client does with its key and secret: a short-lived access token for the service. "
+        "INVALID_CREDENTIALS does not say which was wrong; with the right secret the true reason is told."
     )
     @answering_with_user_errors
     async def login(self, info: Info, input: LoginInput) -> LoginPayload:
@@ -116,7 +124,7 @@ class CheckingMutations:
     async def verify_credential(self, info: Info, input: VerifyCredentialInput) -> VerifyCredentialPayload:
         return await _verify_one(info.context.caller, input.question())
 
-    @strawberry.mutation(description="Up to 100 at once, answered in the order asked.")
+    @strawberry.mutation(description="What verifyCredential answers, of up to 100 at once, in the order asked.")
     async def verify_credentials(self, info: Info, input: VerifyCredentialsInput) -> VerifyCredentialsPayload:
         return await _verify_all(info.context.caller, [each.question() for each in input.credentials])
 

@@ -37,7 +37,7 @@ class GenerateCredentialInput:
 
 @strawberry.input(description="A credential to make a successor of.")
 class RotateCredentialInput:
-    credential_id: strawberry.ID = strawberry.field(description="Which: one's own, ACTIVE.")
+    credential_id: strawberry.ID = strawberry.field(description="The id of one of one's own that is ACTIVE.")
     delivery: DeliveryInput = strawberry.field(description="How to hand over the new secret.")
     expiry: ExpiryInput | None = strawberry.field(default=UNSET, description="Left out: the account's policy decides.")
     grace_hours: int = strawberry.field(default=24, description="0 retires the old one at once. At most 720.")
@@ -46,21 +46,27 @@ class RotateCredentialInput:
 
 @strawberry.input(description="Where a credential may be used from.")
 class SetAllowedNetworksInput:
-    credential_id: strawberry.ID = strawberry.field(description="Which.")
+    credential_id: strawberry.ID = strawberry.field(description="The credential's id.")
     networks: list[str] = strawberry.field(description="CIDR blocks, at most 50; none: from everywhere.")
 
 
 @strawberry.input(description="Where a credential should move to: a service, an identity, or both.")
 class ReassociateCredentialInput:
-    credential_id: strawberry.ID = strawberry.field(description="Which.")
-    service_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Left out: the one it has.")
-    identity_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Left out: the one it has.")
+    credential_id: strawberry.ID = strawberry.field(description="The credential's id.")
+    service_id: strawberry.ID | None = strawberry.field(
+        default=UNSET, description="An ACTIVE service; left out: the one it has."
+    )
+    identity_id: strawberry.ID | None = strawberry.field(
+        default=UNSET, description="An ACTIVE identity that is linked to the service; left out: the one it has."
+    )
 
 
 @strawberry.input(description="A credential to end, and why.")
 class RevokeCredentialInput:
-    credential_id: strawberry.ID = strawberry.field(description="Which.")
-    reason: RevocationReason = strawberry.field(default=RevocationReason.UNSPECIFIED, description="For the record.")
+    credential_id: strawberry.ID = strawberry.field(description="The credential's id.")
+    reason: RevocationReason = strawberry.field(
+        default=RevocationReason.UNSPECIFIED, description="Why, for the record."
+    )
     lineage: bool = strawberry.field(
         default=False, description="For a compromise: also those it was made in the place of, and made in its place."
     )
@@ -68,20 +74,24 @@ class RevokeCredentialInput:
 
 @strawberry.input(description="Whose API key to show.")
 class RevealApiKeyInput:
-    credential_id: strawberry.ID = strawberry.field(description="Which: one's own.")
+    credential_id: strawberry.ID = strawberry.field(description="The id of one of one's own.")
 
 
 @strawberry.type(description="A new credential, its secret handed over this once.")
 class GenerateCredentialPayload(Payload):
     credential: Credential | None = strawberry.field(default=None, description="Null where it was refused.")
-    delivery: CredentialDelivery | None = strawberry.field(default=None, description="Never to be had again.")
+    delivery: CredentialDelivery | None = strawberry.field(
+        default=None, description="Key and secret, or the file they are in: never to be had again."
+    )
 
 
 @strawberry.type(description="A successor, its secret handed over this once, and the one that retires.")
 class RotateCredentialPayload(Payload):
     credential: Credential | None = strawberry.field(default=None, description="The successor.")
     predecessor: Credential | None = strawberry.field(default=None, description="The old one as it is now.")
-    delivery: CredentialDelivery | None = strawberry.field(default=None, description="Never to be had again.")
+    delivery: CredentialDelivery | None = strawberry.field(
+        default=None, description="Key and secret, or the file they are in: never to be had again."
+    )
 
 
 @strawberry.type(description="The credential as it is now.")
@@ -100,7 +110,11 @@ def _secret(value: str | None) -> Secret | None:
 
 @strawberry.type
 class CredentialMutations:
-    @strawberry.mutation(description="A new credential of the viewer's.")
+    @strawberry.mutation(
+        description="A new credential of the viewer's. Whatever can be refused is refused before anything is made: "
+        "SERVICE_NOT_ACTIVE, IDENTITY_NOT_ACTIVE, IDENTITY_NOT_LINKED_TO_SERVICE, TAKEN for the name, LIMIT_REACHED, "
+        "NOT_ALLOWED_BY_POLICY, and what may be wrong with a public key."
+    )
     @answering_with_user_errors
     async def generate_credential(self, info: Info, input: GenerateCredentialInput) -> GenerateCredentialPayload:
         caller = info.context.caller
@@ -119,7 +133,8 @@ class CredentialMutations:
         )
 
     @strawberry.mutation(
-        description="A successor with the same name and associations; the old one works on until the grace period ends."
+        description="A successor with the same name and associations; the old one works on until its grace is over. "
+        "CREDENTIAL_NOT_ACTIVE unless it is ACTIVE and was not rotated before; otherwise refused as generating is."
     )
     @answering_with_user_errors
     async def rotate_credential(self, info: Info, input: RotateCredentialInput) -> RotateCredentialPayload:
@@ -145,14 +160,20 @@ class CredentialMutations:
         row = await credentials.set_allowed_networks(caller, **arguments(input))
         return CredentialPayload(credential=Credential.of(row, caller))
 
-    @strawberry.mutation(description="Moves a credential to another service, another identity, or both; its key stays.")
+    @strawberry.mutation(
+        description="Moves a credential to another service, another identity, or both; key and secret stay, and tokens "
+        "for the old service are active no more. CONFLICT where it is there already, CREDENTIAL_NOT_ACTIVE unless it "
+        "is ACTIVE."
+    )
     @answering_with_user_errors
     async def reassociate_credential(self, info: Info, input: ReassociateCredentialInput) -> CredentialPayload:
         caller = info.context.caller
         row = await credentials.reassociate_credential(caller, **arguments(input))
         return CredentialPayload(credential=Credential.of(row, caller))
 
-    @strawberry.mutation(description="Ends a credential, at once and for good.")
+    @strawberry.mutation(
+        description="Ends a credential, at once and for good. ALREADY_REVOKED changes nothing of the first time."
+    )
     @answering_with_user_errors
     async def revoke_credential(self, info: Info, input: RevokeCredentialInput) -> CredentialPayload:
         caller = info.context.caller

@@ -15,20 +15,22 @@ from schema.objects import Identity
 
 @strawberry.input(description="A new identity, to be vetted.")
 class SubmitIdentityInput:
-    account_id: strawberry.ID | None = strawberry.field(default=UNSET, description="For operators: whose.")
+    account_id: strawberry.ID | None = strawberry.field(
+        default=UNSET, description="For operators: whose. Others leave it out."
+    )
     name: str = strawberry.field(description="1 to 200 characters; it never changes.")
-    kind: IdentityKind = strawberry.field(description="It never changes.")
+    kind: IdentityKind = strawberry.field(description="What it is; it never changes.")
 
 
 @strawberry.input(description="An identity that was vetted.")
 class ApproveIdentityInput:
-    identity_id: strawberry.ID = strawberry.field(description="Which: PENDING_VETTING or EXPIRED.")
-    valid_until: datetime | None = strawberry.field(default=UNSET, description="Left out: without end.")
+    identity_id: strawberry.ID = strawberry.field(description="The identity's id; it is PENDING_VETTING or EXPIRED.")
+    valid_until: datetime | None = strawberry.field(default=UNSET, description="When it expires; left out: never.")
 
 
-@strawberry.input(description="An identity, and why.")
+@strawberry.input(description="Which identity, and why.")
 class IdentityInput:
-    identity_id: strawberry.ID = strawberry.field(description="Which.")
+    identity_id: strawberry.ID = strawberry.field(description="The identity's id.")
     reason: str | None = strawberry.field(default=UNSET, description="For the audit log; 1 to 200 characters.")
 
 

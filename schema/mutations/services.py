@@ -14,13 +14,13 @@ from schema.objects import Service
 
 @strawberry.input(description="A new subscription.")
 class CreateServiceInput:
-    account_id: strawberry.ID = strawberry.field(description="Whose.")
+    account_id: strawberry.ID = strawberry.field(description="The id of the account whose it is.")
     name: str = strawberry.field(description="1 to 200 characters.")
     code: str = strawberry.field(
         description="1 to 64 of a-z, 0-9, '.', '_' and '-'; unique in the account among services not cancelled."
     )
-    starts_at: datetime | None = strawberry.field(default=UNSET, description="Left out: now.")
-    expires_at: datetime | None = strawberry.field(default=UNSET, description="Left out: without end.")
+    starts_at: datetime | None = strawberry.field(default=UNSET, description="When it starts; left out: now.")
+    expires_at: datetime | None = strawberry.field(default=UNSET, description="When it expires; left out: never.")
     identity_ids: list[strawberry.ID] | None = strawberry.field(
         default=UNSET, description="Identities of the account that may be used with it."
     )
@@ -28,20 +28,20 @@ class CreateServiceInput:
 
 @strawberry.input(description="A service and its new end.")
 class RenewServiceInput:
-    service_id: strawberry.ID = strawberry.field(description="Which.")
-    expires_at: datetime = strawberry.field(description="In the future.")
+    service_id: strawberry.ID = strawberry.field(description="The service's id.")
+    expires_at: datetime = strawberry.field(description="When it expires from now on; in the future.")
 
 
-@strawberry.input(description="A service, and why.")
+@strawberry.input(description="Which service, and why.")
 class ServiceInput:
-    service_id: strawberry.ID = strawberry.field(description="Which.")
+    service_id: strawberry.ID = strawberry.field(description="The service's id.")
     reason: str | None = strawberry.field(default=UNSET, description="For the audit log; 1 to 200 characters.")
 
 
 @strawberry.input(description="A service and an identity of the same account.")
 class LinkIdentityInput:
-    service_id: strawberry.ID = strawberry.field(description="Which service.")
-    identity_id: strawberry.ID = strawberry.field(description="Which identity.")
+    service_id: strawberry.ID = strawberry.field(description="The service's id.")
+    identity_id: strawberry.ID = strawberry.field(description="The identity's id.")
 
 
 @strawberry.type(description="The service as it is now.")

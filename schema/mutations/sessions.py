@@ -19,8 +19,8 @@ _COOKIE = (
 
 @strawberry.input(description="Who signs in.")
 class SignInInput:
-    email: str = strawberry.field(description="In any case.")
-    password: str = strawberry.field(description="Kept nowhere.")
+    email: str = strawberry.field(description="The user's address; upper and lower case are the same.")
+    password: str = strawberry.field(description="The user's password.")
     cookie: bool = strawberry.field(default=False, description=_COOKIE)
 
 
@@ -33,7 +33,7 @@ class AcceptInvitationInput:
 
 @strawberry.input(description="One's password, and the one to have instead.")
 class ChangePasswordInput:
-    current_password: str = strawberry.field(description="Kept nowhere.")
+    current_password: str = strawberry.field(description="As it is until now.")
     new_password: str = strawberry.field(description="12 to 1024 characters.")
 
 
@@ -62,7 +62,10 @@ def _signed_in(info: Info, result: sessions.SignedIn, *, cookie: bool) -> SignIn
 
 @strawberry.type
 class SessionMutations:
-    @strawberry.mutation(description="Starts a session.")
+    @strawberry.mutation(
+        description="Starts a session. INVALID_CREDENTIALS does not say what was wrong; after several tries in vain, "
+        "the top-level error RATE_LIMITED says when to come back."
+    )
     @answering_with_user_errors
     async def sign_in(self, info: Info, input: SignInInput) -> SignInPayload:
         password = Secret(input.password)

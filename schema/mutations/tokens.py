@@ -16,7 +16,7 @@ from schema.inputs import arguments
 @strawberry.input(description="A new token for one's own scripts.")
 class CreatePersonalAccessTokenInput:
     name: str = strawberry.field(description="1 to 64 characters, to know it by.")
-    permissions: list[Permission] = strawberry.field(description="Some of the viewer's own.")
+    permissions: list[Permission] = strawberry.field(description="What it may do: some of what the viewer may.")
     expires_at: datetime = strawberry.field(description="Within the next 366 days.")
 
 

@@ -23,14 +23,14 @@ class CreateUserInput:
     api_access: bool = strawberry.field(default=False, description="Whether they may have credentials.")
 
 
-@strawberry.input(description="A user.")
+@strawberry.input(description="Which user.")
 class UserInput:
-    user_id: strawberry.ID = strawberry.field(description="Which.")
+    user_id: strawberry.ID = strawberry.field(description="The user's id.")
 
 
 @strawberry.input(description="A user, and what they should be.")
 class SetUserRoleInput:
-    user_id: strawberry.ID = strawberry.field(description="Which: somebody else.")
+    user_id: strawberry.ID = strawberry.field(description="The user's id; not one's own.")
     role: Role = strawberry.field(description="ADMINISTRATOR, MEMBER or AUDITOR.")
 
 

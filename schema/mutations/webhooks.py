@@ -20,7 +20,7 @@ class CreateWebhookEndpointInput:
 
 @strawberry.input(description="An address to be told no more.")
 class RemoveWebhookEndpointInput:
-    endpoint_id: strawberry.ID = strawberry.field(description="Which.")
+    endpoint_id: strawberry.ID = strawberry.field(description="The endpoint's id.")
 
 
 @strawberry.type(description="A new webhook endpoint.")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from models.credential import RevocationReason
 from tests.support.audit import events, recorded, user_id
 from tests.support.server import Client
 from tests.support.world import Play
@@ -179,6 +180,13 @@ def test_an_expired_credential_is_revoked_all_the_same(play: Play) -> None:
     play.clock.advance(minutes=1)
     revoked = play.member.do("revokeCredential", REVOKED, credentialId=credential)["credential"]
     assert (revoked["status"], revoked["blockers"]) == ("REVOKED", ["REVOKED"])
+
+
+def test_every_reason_is_kept(play: Play) -> None:
+    for reason in RevocationReason:
+        credential = play.generate()["credential"]["id"]
+        revoked = play.member.do("revokeCredential", REVOKED, credentialId=credential, reason=reason)["credential"]
+        assert revoked["revocationReason"] == reason
 
 
 @pytest.mark.parametrize("reason", ["BECAUSE", "unspecified", 1, None])

@@ -66,6 +66,11 @@ def test_people_of_an_account_submit_identities_of_theirs(play: Play, who: str) 
     assert status_of(play.operator, identity_id) == "PENDING_VETTING"
 
 
+def test_an_identity_is_of_one_of_three_kinds(shared_play: Play) -> None:
+    for kind in ("ORGANIZATION", "INDIVIDUAL", "DOMAIN"):
+        assert submit(shared_play.member, kind=kind)["kind"] == kind
+
+
 def test_a_submission_is_recorded(play: Play) -> None:
     document = "SELECT id FROM identities WHERE name = 'Acme'"
     submit(play.member)

@@ -72,7 +72,7 @@ def test_every_tab_is_there() -> None:
         assert set(in_code(fill_in)) <= tabs[in_code(tab)[-1]], tab
 
 
-@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*PAGES, ROOT / "examples/README.md"], ids=lambda file: file.parent.name + file.stem)
 def test_links_lead_somewhere(file: Path) -> None:
     for link in _LINK.findall(file.read_text()):
         if link.startswith("https://"):

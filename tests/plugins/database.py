@@ -22,7 +22,7 @@ from tests import postgres
 _TESTS = Path(__file__).parent.parent
 # What these show has nothing to do with the database, so that once is enough.
 _WHATEVER_THE_ENGINE = (
-    *("browser", "clients", "docs", "gateways", "graphiql", "limits", "persisted", "schema"),
+    *("browser", "clients", "docs", "examples", "gateways", "graphiql", "limits", "persisted", "schema", "sdl"),
     *("wire/test_oauth_rfcs.py", "wire/test_verify.py", "wire/test_at_once.py", "wire/test_login_problems.py"),
     *("openid/test_forged_tokens.py", "openid/test_refused_claims.py", "sessions/test_cookies.py"),
     *("server/test_malformed.py", "server/test_graphql_over_http.py"),

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.plugins.play import StartPlay
+from tests.support.used import USED
 from tests.support.world import PASSWORD, Play
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -31,7 +32,10 @@ class Browser:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         sent = {**(headers or {}), **({"Cookie": cookie} if cookie else {})}
         self.http.cookies.clear()
-        response = self.http.post("/graphql", json={"query": document, "variables": {"input": input_}}, headers=sent)
+        variables = {"input": input_}
+        response = self.http.post("/graphql", json={"query": document, "variables": variables}, headers=sent)
+        if response.is_success:
+            USED.record(document, variables, response.json().get("data"))
         for line in response.headers.get_list("set-cookie"):
             name, value = line.partition(";")[0].split("=", 1)
             if "Max-Age=0" in line:

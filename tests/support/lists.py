@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from tests.support.server import Client
 
+# Of the lists that can be filtered.
 TYPES = {
     "accounts": "Account",
     "users": "User",
@@ -69,11 +70,12 @@ class Listing:
     def answer(self, selection: str = _PAGE, **page: Any) -> dict[str, Any]:
         """The whole answer to being asked for a page, by first, after, last and before."""
         variables = {**self.arguments, **page}
+        type_ = TYPES.get(self.field)
         types = {
             **dict.fromkeys(("first", "last"), "Int"),
             **dict.fromkeys(("after", "before"), "String"),
-            "filter": f"{TYPES[self.field]}Filter",
-            "orderBy": f"{TYPES[self.field]}Order",
+            "filter": f"{type_}Filter",
+            "orderBy": f"{type_}Order",
         }
         declared = "".join(f", ${name}: {types[name]}" for name in variables)
         passed = ", ".join(f"{name}: ${name}" for name in variables)

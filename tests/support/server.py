@@ -21,6 +21,7 @@ from server.app import create_app
 from server.housekeeping import Housekeeping
 from server.settings import Settings
 from server.wire_protocol import WireProtocol
+from tests.support.used import USED
 
 Result = TypeVar("Result")
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -80,10 +81,13 @@ class Client:
 
     def post(self, document: str, variables: Mapping[str, Any] | None = None) -> httpx.Response:
         """The answer as it came over the wire."""
-        body = {"query": document, "variables": dict(variables or {})}
+        given = dict(variables or {})
+        body = {"query": document, "variables": given}
         answer = httpx.post(f"{self.url}/graphql", json=body, headers=self.headers, timeout=60, verify=_TLS)
         codes = {error["extensions"]["code"] for error in answer.json().get("errors", ())}
         assert codes <= set(Code), "a code that there is not"
+        if answer.is_success:
+            USED.record(document, given, answer.json().get("data"))
         return answer
 
     def data(self, document: str, /, **variables: Any) -> Any:

@@ -119,6 +119,24 @@ def test_an_operator_walks_through_every_account_from_the_oldest(full: Play, fie
     check_walks(Listing(full.operator, field), expected(full, field, condition))
 
 
+def test_an_administrator_walks_through_tokens_and_endpoints(full: Play) -> None:
+    token = {"name": "edge", "expiresAt": full.clock.in_(days=1)}
+    tokens = [full.administrator.do("createGatewayToken", "tokenId", **token)["tokenId"] for _ in range(5)]
+    check_walks(Listing(full.administrator, "accessTokens"), tokens, size=2)
+    endpoint = {"url": "https://receiver.example/", "eventTypes": ["CREDENTIAL_REVOKED"]}
+    endpoints = [full.administrator.do("createWebhookEndpoint", "endpoint { id }", **endpoint) for _ in range(5)]
+    check_walks(Listing(full.administrator, "webhookEndpoints"), [each["endpoint"]["id"] for each in endpoints], size=2)
+
+
+def test_an_administrator_walks_through_what_happened_to_a_credential(full: Play) -> None:
+    credential = Listing(full.member, "credentials").page(first=1).ids[0]
+    for _ in range(5):
+        full.member.do("revealApiKey", "apiKey", credentialId=credential)
+    about_it = Listing(full.administrator, "auditEvents").having(subjectId=credential).ids()
+    assert len(about_it) == 5
+    check_walks(Listing(full.administrator, "auditEvents", credential), about_it, size=2)
+
+
 @pytest.mark.parametrize("field", ["users", "identities", "services", "credentials"])
 def test_an_administrator_walks_through_their_account_from_the_oldest(full: Play, field: str) -> None:
     condition = f"account_id = '{row_id(full.alder.id)}'"
