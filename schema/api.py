@@ -24,7 +24,6 @@ from schema.mutations.users import UserMutations
 from schema.mutations.webhooks import WebhookMutations
 from schema.objects import AccessToken, Account, AuditEvent, Credential, Identity, Service, User, WebhookEndpoint
 from schema.persisted import PersistedDocuments
-from schema.plain_fields import PlainFieldsExecutor
 from schema.queries import Query
 from schema.scalars import DateTime
 
@@ -64,7 +63,7 @@ class Api(strawberry.Schema):
     def executor(self) -> Executor:
         """What executes operations."""
         take_input_as_it_is(self._schema)
-        return Executor(self._schema, PlainFieldsExecutor, self.limits, self.allowance)
+        return Executor(self._schema, self.limits, self.allowance)
 
 
 def build_api(

@@ -22,11 +22,11 @@ from graphql import (
     parse,
     validate,
 )
-from graphql.execution.executor import Executor as CoreExecutor
 
 from schema.budget import Allowance, Budget, BudgetSpent
 from schema.cost import Operation, Pricing
 from schema.limits import STANDARD, LimitExceeded, Limits, Survey
+from schema.plain_fields import PlainFieldsExecutor, Plan
 
 # Of an answer to a document that is not valid: more are of no use to anybody.
 MAXIMUM_ERRORS = 8
@@ -53,20 +53,21 @@ class _Prepared:
     document: DocumentNode | None
     errors: list[GraphQLError] = field(default_factory=list)
     operations: Mapping[str | None, Operation] = field(default_factory=dict)
+    has_directives: bool = False
+    _plans: dict[str | None, Plan] = field(default_factory=dict)
+
+    def plan(self, operation_name: str | None) -> Plan:
+        """For executing one of the operations."""
+        return Plan() if self.has_directives else self._plans.setdefault(operation_name, Plan())
 
 
 class Executor:
     """Executes operations on a schema, as far as limits and budgets allow it."""
 
     def __init__(
-        self,
-        schema: GraphQLSchema,
-        core_executor: type[CoreExecutor[Any]],
-        limits: Limits = STANDARD,
-        allowance: Allowance = _STANDARD_ALLOWANCE,
+        self, schema: GraphQLSchema, limits: Limits = STANDARD, allowance: Allowance = _STANDARD_ALLOWANCE
     ) -> None:
         self._schema = schema
-        self._core_executor = core_executor
         self._limits = limits
         self._free = min(FREE, limits.cost)
         self._budget = Budget(allowance)
@@ -117,9 +118,10 @@ class Executor:
             variable_values=variables,
             operation_name=operation_name,
             is_awaitable=_is_awaitable,
-            executor_class=self._core_executor,
+            executor_class=PlainFieldsExecutor,
             max_coercion_errors=MAXIMUM_ERRORS,
             hide_suggestions=True,
+            plan=prepared.plan(operation_name),
         )
         result = result if isinstance(result, ExecutionResult) else await result
         result.extensions = told
@@ -170,7 +172,8 @@ class Executor:
         rules = [NoFragmentCyclesRule] if survey.has_cycle else None
         if errors := validate(self._schema, document, rules, max_errors=MAXIMUM_ERRORS, hide_suggestions=True):
             return _Prepared(document, errors)
-        return _Prepared(document, operations=self._pricing.operations(survey))
+        operations = self._pricing.operations(survey)
+        return _Prepared(document, operations=operations, has_directives=survey.has_directives)
 
 
 def _error(error: Exception) -> GraphQLError:

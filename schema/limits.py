@@ -92,6 +92,10 @@ class Survey:
         except CycleError:
             self.fragments, self.has_cycle = {}, True
 
+    @property
+    def has_directives(self) -> bool:
+        return self._written["directives"] > 0
+
     def check(self, limits: Limits) -> None:
         """Raises LimitExceeded."""
         _check("There are too many aliases", self._written["aliases"], limits.aliases)

@@ -1,9 +1,9 @@
 """Reads plain fields in place: attributes of what a resolver answered with, and what these have in turn.
 
 For each field of each object graphql-core builds an info object, a path and a call, which for an attribute takes many
-times what reading it does. Here a selection is sorted once per execution: plain fields are read, and all else, with
-every plain field that is null where it may not be, fails, or is not what its type expects, is left to graphql-core, so
-that the answer is the same.
+times what reading it does. Here a selection is sorted once: plain fields are read, and all else, with every plain field
+that is null where it may not be, fails, or is not what its type expects, is left to graphql-core, so that the answer is
+the same.
 """
 
 from collections.abc import Callable
@@ -52,10 +52,35 @@ class _Unusual(Exception):
     """For graphql-core to see to."""
 
 
+class Plan:
+    """What is selected by an operation and how it is sorted, from one execution to the next. Not for an operation with
+    directives: by these something else may be selected the next time."""
+
+    def __init__(self) -> None:
+        self.sorted: dict[int, _Sorted] = {}
+        # As graphql-core keeps them during an execution, by the identity of what they were collected from.
+        self.collected: dict[Any, Any] = {}
+        self._root: Any = None
+
+    def root(self, collected: Any) -> Any:
+        """The same fields as they were collected the first time."""
+        if self._root is None:
+            self._root = collected
+        return self._root
+
+
 class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, plan: Plan, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._sorted: dict[int, _Sorted] = {}
+        self._plan = plan
+        self._sorted = plan.sorted
+        self._relevant_sub_fields = plan.collected
+
+    def execute_root_grouped_field_set(
+        self, root_type: GraphQLObjectType, root_value: Any, grouped_field_set: Any, *how: Any
+    ) -> AwaitableOrValue[dict[str, Any]]:
+        planned = self._plan.root(grouped_field_set)
+        return super().execute_root_grouped_field_set(root_type, root_value, planned, *how)
 
     def execute_fields(
         self,

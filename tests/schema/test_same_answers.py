@@ -2,6 +2,7 @@
 graphql-core give by themselves."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
@@ -23,14 +24,19 @@ from auth.crypto.secret import Secret
 from models.user import Role
 from resolvers.caller import Caller, Deployment
 from schema.api import build_api
+from schema.budget import Allowance
 from schema.context import Context
 from schema.execution import Executor
-from schema.plain_fields import PlainFieldsExecutor
+from schema.limits import Limits
 from tests.plugins.play import Theatre
 from tests.support.server import Client
 from tests.support.world import Play
 
-OURS, STOCK = build_api(), build_api()
+# What is too large is answered otherwise, and elsewhere tested.
+HUGE = 10**9
+ALL = Limits(HUGE, HUGE, HUGE, HUGE, HUGE, HUGE, HUGE)
+NO_END, NOBODY = Allowance(amount=0), SimpleNamespace(caller=None)
+OURS, STOCK = build_api(ALL, NO_END), build_api()
 SCHEMA = OURS._schema
 ROOTS = ["viewer", "accounts", "users", "identities", "services", "credentials", "auditEvents", "accessTokens"]
 
@@ -185,7 +191,7 @@ class BrokenQuery:
 def test_a_field_that_is_null_where_it_may_not_be_or_fails_is_told_of_alike(root: str, fields: str) -> None:
     api = strawberry.Schema(BrokenQuery)
     document = f"{{ {root} {{ {fields} __typename }} again: {root} {{ fine }} }}"
-    ours = asyncio.run(Executor(api._schema, PlainFieldsExecutor).execute(document, None, None, None))
+    ours = asyncio.run(Executor(api._schema, ALL, NO_END).execute(document, None, None, NOBODY))
     assert told(ours) == told(asyncio.run(strawberry.Schema(BrokenQuery).execute(document)))
 
 
@@ -194,7 +200,10 @@ def both(play: Play, client: Client, document: str, variables: dict[str, Any]) -
         now = deployment.clock()
         principal = await find_principal(Secret(client.token or ""), now, deployment.session_rules)
         caller = Caller(principal, None, now, deployment)
+        first = await OURS.executor.execute(document, variables, None, Context(caller))
+        # By what was planned the first time.
         ours = await OURS.executor.execute(document, variables, None, Context(caller))
+        assert told(first) == told(ours)
         stock = await STOCK.execute(document, variable_values=variables, context_value=Context(caller))
         return told(ours), told(stock)
 
