@@ -5,7 +5,7 @@
     make bench BENCH_ARGS="--only verify-warm --rounds 3"
     make bench BENCH_ARGS=staleness                     how long a revoked credential is let in elsewhere
     make bench BENCH_ARGS=timing                        whether time tells an unknown key from a wrong secret
-    make bench BENCH_ARGS=micro                         two paths inside the process
+    make bench BENCH_ARGS=micro                         two paths inside the process, and refusing what is too large
 
 No figure here is a test: machines differ, ratios less so.
 """
@@ -22,6 +22,7 @@ import click
 from bench import data as bench_data
 from bench import staleness as stale
 from bench import timing
+from bench.hostile import main as refuse_hostile
 from bench.load import LoadFailed
 from bench.micro import main as micro_main
 from bench.peers import peers
@@ -132,8 +133,9 @@ def timing_(requests: int, credentials: int, database: str, seed: int) -> None:
 
 @main.command()
 def micro() -> None:
-    """Two paths inside the process, each beside the least that it could cost."""
+    """Two paths inside the process, each beside the least that it could cost; and refusing what is too large."""
     asyncio.run(micro_main())
+    asyncio.run(refuse_hostile())
 
 
 def _tell(text: str, name: str) -> None:
