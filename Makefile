@@ -12,6 +12,7 @@ PORT = 8000
 PYTEST_ARGS =
 BENCH_ARGS =
 LIFE_STEPS = 20000
+GRAPHQL_CASES = 2000
 
 # npm says nothing unless it fails; what it said is then shown.
 quietly = mkdir -p .make && ($(1)) >.make/last.log 2>&1 || { cat .make/last.log >&2; exit 1; }
@@ -19,6 +20,7 @@ quietly = mkdir -p .make && ($(1)) >.make/last.log 2>&1 || { cat .make/last.log 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+GRAPHQL = $(BIN)/python -m pytest -q tests/server/test_fuzzed_graphql.py $(PYTEST_ARGS)
 LIFE = $(BIN)/python -m pytest -q tests/life/test_whole_life.py $(PYTEST_ARGS)
 
 .PHONY: help
@@ -54,6 +56,12 @@ campaign-life: .venv/.development ## Compare long lives of credentials with a re
 	@echo "Taking $$(($(LIFE_STEPS) / 4)) steps on PostgreSQL."
 	@SEALKEY_TEST_DATABASE=postgres SEALKEY_LIFE_STEPS=$$(($(LIFE_STEPS) / 4)) $(LIFE)
 	@echo "The server agreed with the reference all along."
+
+.PHONY: campaign-graphql
+campaign-graphql: .venv/.development ## Ask the API for whatever its schema allows (GRAPHQL_CASES=2000)
+	@echo "Asking $(GRAPHQL_CASES) times on SQLite."
+	@SEALKEY_TEST_DATABASE=sqlite SEALKEY_GRAPHQL_CASES=$(GRAPHQL_CASES) $(GRAPHQL)
+	@echo "Every answer was one that is documented."
 
 .PHONY: check
 check: .venv/.development ## Lint, formatting, types, layers, and the schema: committed, linted, breaking nobody

@@ -6,7 +6,7 @@
     make bench BENCH_ARGS=staleness                     how long a revoked credential is let in elsewhere
     make bench BENCH_ARGS=timing                        whether time tells an unknown key from a wrong secret
     make bench BENCH_ARGS=pages                         long lists beside short ones, and a page beside others'
-    make bench BENCH_ARGS=micro                         two paths inside the process
+    make bench BENCH_ARGS=micro                         two paths inside the process, and refusing what is too large
 
 No figure here is a test: machines differ, ratios less so.
 """
@@ -23,6 +23,7 @@ import click
 from bench import data as bench_data
 from bench import pages, timing
 from bench import staleness as stale
+from bench.hostile import main as refuse_hostile
 from bench.load import LoadFailed
 from bench.micro import main as micro_main
 from bench.pages import SHORT
@@ -164,8 +165,9 @@ def pages_(
 
 @main.command()
 def micro() -> None:
-    """Two paths inside the process, each beside the least that it could cost."""
+    """Two paths inside the process, each beside the least that it could cost; and refusing what is too large."""
     asyncio.run(micro_main())
+    asyncio.run(refuse_hostile())
 
 
 def _tell(text: str, name: str) -> None:

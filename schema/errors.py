@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.exceptions import StrawberryInputCoercionError
 
 from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
 from resolvers.denials import record_denial
@@ -53,6 +54,7 @@ TOP_LEVEL_CODES: dict[type[Exception], Code] = {
     ApiAccessRemoved: Code.FORBIDDEN,
     NotFound: Code.NOT_FOUND,
     BadArgument: Code.BAD_USER_INPUT,
+    StrawberryInputCoercionError: Code.BAD_USER_INPUT,
     Throttled: Code.RATE_LIMITED,
     BudgetSpent: Code.RATE_LIMITED,
     LimitExceeded: Code.COST_LIMIT_EXCEEDED,

@@ -35,6 +35,8 @@ FREE = 100
 # Who asks for as much is told what it costs.
 TOLD_FROM = 1000
 _CACHED_DOCUMENTS = 256
+# Parsed, a document takes some 300 to 400 times its length.
+_CACHED_CHARACTERS = 128 * 1024
 _STANDARD_ALLOWANCE = Allowance()
 
 
@@ -47,7 +49,7 @@ class OperationUnclear(Exception):
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """A document whose operations may be executed; or what is wrong with it."""
 
     document: DocumentNode | None
@@ -72,8 +74,9 @@ class Executor:
         self._free = min(FREE, limits.cost)
         self._budget = Budget(allowance)
         self._pricing = Pricing(schema)
-        self._trusted: dict[str, _Prepared] = {}
-        self._prepared: OrderedDict[str, _Prepared] = OrderedDict()
+        self._trusted: dict[str, Prepared] = {}
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._characters = 0
 
     def trust(self, text: str) -> str | None:
         """Keeps a document ready for good, which is for a deployment's own; or answers what is wrong with it."""
@@ -99,7 +102,7 @@ class Executor:
     ) -> ExecutionResult:
         """The answer to one operation of a document. What is wrong with it stands in the answer. Raises NotByGet, if
         `queries_only`."""
-        prepared = self._prepare(text)
+        prepared = self.prepare(text)
         operation = prepared.operations.get(operation_name)
         if operation is None or prepared.document is None:
             return ExecutionResult(None, _why_not(prepared, operation_name))
@@ -140,7 +143,8 @@ class Executor:
             return None, None
         return {"cost": told if remaining is None else {**told, "remaining": remaining}}, None
 
-    def _prepare(self, text: str) -> _Prepared:
+    def prepare(self, text: str) -> Prepared:
+        """A document as it is executed, from memory where it was asked before."""
         prepared = self._prepared.get(text)
         if prepared is not None:
             self._prepared.move_to_end(text)
@@ -150,37 +154,42 @@ class Executor:
         prepared = self._read(text)
         # A text with a string in it may hold a secret, which is not to stay; and will hardly be sent again.
         if '"' not in text:
-            self._prepared[text] = prepared
-            if len(self._prepared) > _CACHED_DOCUMENTS:
-                self._prepared.popitem(last=False)
+            self._keep(text, prepared)
         return prepared
 
-    def _read(self, text: str) -> _Prepared:
+    def _keep(self, text: str, prepared: Prepared) -> None:
+        self._prepared[text] = prepared
+        self._characters += len(text)
+        while len(self._prepared) > _CACHED_DOCUMENTS or self._characters > _CACHED_CHARACTERS:
+            forgotten, _ = self._prepared.popitem(last=False)
+            self._characters -= len(forgotten)
+
+    def _read(self, text: str) -> Prepared:
         tokens = self._limits.tokens
         try:
             return self._look_at(parse(text, max_lexical_tokens=tokens, max_comments=tokens))
         except GraphQLError as error:
-            return _Prepared(None, [error])
+            return Prepared(None, [error])
 
-    def _look_at(self, document: DocumentNode) -> _Prepared:
+    def _look_at(self, document: DocumentNode) -> Prepared:
         survey = Survey(document)
         try:
             survey.check(self._limits)
         except LimitExceeded as exceeded:
-            return _Prepared(None, [_error(exceeded)])
+            return Prepared(None, [_error(exceeded)])
         # Where fragments spread themselves nothing is measured, so no other rule gets to see them.
         rules = [NoFragmentCyclesRule] if survey.has_cycle else None
         if errors := validate(self._schema, document, rules, max_errors=MAXIMUM_ERRORS, hide_suggestions=True):
-            return _Prepared(document, errors)
+            return Prepared(document, errors)
         operations = self._pricing.operations(survey)
-        return _Prepared(document, operations=operations, has_directives=survey.has_directives)
+        return Prepared(document, operations=operations, has_directives=survey.has_directives)
 
 
 def _error(error: Exception) -> GraphQLError:
     return GraphQLError(str(error), original_error=error)
 
 
-def _why_not(prepared: _Prepared, asked_for: str | None) -> list[GraphQLError]:
+def _why_not(prepared: Prepared, asked_for: str | None) -> list[GraphQLError]:
     """GetOperation of the GraphQL specification, 6.1; and what is wrong with the document else."""
     if prepared.document is not None:
         try:

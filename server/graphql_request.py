@@ -2,9 +2,8 @@
 GET in the address; and what the answer may be written in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.requests import Request
@@ -36,8 +35,7 @@ class BadRequest(Exception):
         self.is_readable = is_readable
 
 
-@dataclass(frozen=True)
-class GraphQLRequest:
+class GraphQLRequest(NamedTuple):
     """What is asked for: by a document, its id, or both. By GET, which anybody can have a browser send, only queries.
 
     document_id: as `documentId` of the specification's proposal for persisted documents, or Apollo's `sha256Hash`.
@@ -99,22 +97,23 @@ def _weight(media_type: str, ranges: list[tuple[str, float]]) -> float:
 
 
 async def _read_json(request: Request) -> Any:
-    _check_content(request.headers)
+    _check_content_type(request.headers.get("content-type", ""))
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise BadRequest(415, "Send the operation as it is, without Content-Encoding.", {"Accept-Encoding": "identity"})
     try:
         return orjson.loads(await _read_body(request))
     except orjson.JSONDecodeError:
         raise BadRequest(400, "The body is not JSON.") from None
 
 
-def _check_content(headers: Mapping[str, str]) -> None:
-    name, *parameters = headers.get("content-type", "").lower().split(";")
+@lru_cache(maxsize=64)
+def _check_content_type(content_type: str) -> None:
+    name, *parameters = content_type.lower().split(";")
     # What a form of another site can send without asking first is of another type.
     if name.strip() != JSON:
         raise BadRequest(415, "Send the operation as JSON, with Content-Type: application/json.", {"Accept-Post": JSON})
     if dict(map(_parameter, parameters)).get("charset", "") not in _UTF_8:
         raise BadRequest(415, "Send the operation in UTF-8.", {"Accept-Post": JSON})
-    if headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
-        raise BadRequest(415, "Send the operation as it is, without Content-Encoding.", {"Accept-Encoding": "identity"})
 
 
 async def _read_body(request: Request) -> bytes:

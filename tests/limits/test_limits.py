@@ -9,6 +9,7 @@ import pytest
 from graphql import get_introspection_query, parse
 
 from schema import execution
+from schema.api import build_api
 from schema.limits import STANDARD, LimitExceeded, Survey
 from server.settings import Settings
 from tests.limits.documents import exponential, in_fragments, many, predecessors
@@ -177,3 +178,20 @@ def test_limits_are_settings(theatre: Theatre) -> None:
         with theatre.new(**{f"graphql_{setting}": most + 1}) as play:
             assert "errors" not in play.member.execute(document)
     assert Settings().graphql_limits == STANDARD
+
+
+def test_documents_that_are_kept_ready_are_small_and_few() -> None:
+    """So that nobody fills the memory with them: an executor of one's own, since who asks can't tell."""
+    executor = build_api().executor
+    for number in range(300):
+        executor.prepare(f"query Small{number} {{ __typename }}")
+    assert [executor.is_ready(f"query Small{number} {{ __typename }}") for number in (43, 44, 299)] == [
+        False,
+        True,
+        True,
+    ]
+    large = [f"query Large{number} {{ __typename {' ' * 16_000} }}" for number in range(10)]
+    for text in large:
+        executor.prepare(text)
+    assert [executor.is_ready(text) for text in large] == [False, False, *[True] * 8]
+    assert not executor.is_ready("query Small299 { __typename }")

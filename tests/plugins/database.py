@@ -25,7 +25,7 @@ _WHATEVER_THE_ENGINE = (
     *("browser", "clients", "docs", "examples", "gateways", "graphiql", "limits", "persisted", "schema", "sdl"),
     *("wire/test_oauth_rfcs.py", "wire/test_verify.py", "wire/test_at_once.py", "wire/test_login_problems.py"),
     *("openid/test_forged_tokens.py", "openid/test_refused_claims.py", "sessions/test_cookies.py"),
-    *("server/test_malformed.py", "server/test_graphql_over_http.py"),
+    *("server/test_malformed.py", "server/test_graphql_over_http.py", "server/test_fuzzed_graphql.py"),
     *("server/test_redaction.py", "api/reading/test_page_arguments.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")

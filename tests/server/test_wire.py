@@ -235,6 +235,14 @@ def test_deep_variables_are_refused_and_harm_nobody(shared_play: Play, depth: in
     assert (answer.status_code, code_of(answer)) == (200, "BAD_USER_INPUT")
 
 
+@pytest.mark.parametrize("expiry", ["{}", "{months: null}", "{months: 1, never: true}"])
+def test_a_choice_that_is_none_or_two_is_told_as_what_it_is(shared_play: Play, expiry: str) -> None:
+    delivery = "delivery: {method: VIEW_AND_COPY}"
+    input_ = f'{{name: "a", serviceId: "b", identityId: "c", {delivery}, expiry: {expiry}}}'
+    document = f"mutation {{ generateCredential(input: {input_}) {{ userErrors {{ code }} }} }}"
+    assert shared_play.member.error_code(document) == "BAD_USER_INPUT"
+
+
 def test_an_error_while_running_is_told_beside_null_data(shared_play: Play) -> None:
     for headers in ({}, NEWER):
         answer = ask(shared_play, SIGNED_OUT, **headers)
