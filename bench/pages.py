@@ -78,12 +78,15 @@ def measure(root: Path, options: Options, runs: Path, peers: Path | None) -> str
     parts = [machine()]
     for database in options.databases:
         with ExitStack() as stack:
-            urls = [stack.enter_context(filled_database(each, database, runs / f"{each.credentials}")) for each in both]
+            urls = [
+                stack.enter_context(filled_database(each, database, runs / name))
+                for each, name in zip(both, ("short", "long"), strict=True)
+            ]
             for url, number in zip(urls, (min(SHORT, options.audit_events), options.audit_events), strict=True):
                 add_audit_events(url, number)
             servers = [
-                stack.enter_context(running_sealkey(each, url, runs / f"pages-{database}-{each.credentials}.log"))
-                for each, url in zip(both, urls, strict=True)
+                stack.enter_context(running_sealkey(each, url, runs / f"pages-{database}-{name}.log"))
+                for each, url, name in zip(both, urls, ("short", "long"), strict=True)
             ]
             parts.append(_side_by_side(database, servers, both, urls, options))
             if database == "postgres" and peers is not None:

@@ -32,8 +32,9 @@ def system_clock() -> datetime:
 def write_instant(instant: datetime) -> str:
     """RFC 3339 in UTC; the milliseconds only where there are any."""
     utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    text = utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds")
-    return text[:-6] + "Z"
+    if not utc.microsecond:
+        return utc.isoformat()[:19] + "Z"
+    return utc.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def or_none(instant: datetime) -> datetime | None:

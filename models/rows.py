@@ -1,7 +1,7 @@
 """Lists of rows, read by what Tortoise's queries say and past what makes the reading slow.
 
-Tortoise converts each value by a call of its own, which for a page takes many times what the database does. Here what
-to do with each column is found out once, and a row that several others refer to is made once.
+Tortoise makes an object of each row and of each beside it, and converts each value by a call of its own, which for a
+page takes many times what the database does. Here rows stay as they came, and what is asked of them is converted then.
 
 A query can also be asked for each of several parents at once, in one statement: where it compares a column with
 `PARENT`, that stands for each of them.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
+from types import FunctionType
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
@@ -128,16 +129,14 @@ async def _execute(query: QuerySet[Any], sql: str, values: list[Any]) -> Sequenc
 # What a row becomes
 
 
-class _Part(NamedTuple):
-    """The columns of one model in a row: where they are, what they are called, and what has to be converted. `place`
-    says which part refers to it, and as what; it is None for the first."""
+class _Light:
+    """A row of a model as it came: columns are attributes that are converted when asked for, as are the rows beside
+    it; and it follows the model's rules. It can't be changed or saved."""
 
-    model: type[Model]
-    columns: slice
-    names: tuple[str, ...]
-    conversions: tuple[tuple[int, Callable[[Any], Any]], ...]
-    id: int
-    place: tuple[int, str] | None
+    __slots__ = ("values",)
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
 
 
 class _Whole(NamedTuple):
@@ -146,7 +145,13 @@ class _Whole(NamedTuple):
     columns: str
     table: str
     joins: str
-    parts: list[_Part]
+    number: int
+    row: type[_Light]
+
+
+def _made(whole: _Whole, found: Sequence[Any]) -> list[tuple[Any, Sequence[Any]]]:
+    """Each row, and the columns that it has beyond the query's."""
+    return [(whole.row(values), values[whole.number :]) for values in map(tuple, found)]
 
 
 def _whole(query: QuerySet[Any]) -> _Whole:
@@ -159,18 +164,49 @@ def _whole_of(model: type[Model], beside: frozenset[str], dialect: str) -> _Whol
     sql, _ = _written(query)
     table = f' FROM "{model._meta.db_table}"'
     columns, _, joins = sql.removeprefix("SELECT ").partition(table)
-    shown: list[str] = []
-    parts: list[_Part] = []
-    places: dict[tuple[Any, ...], int] = {}
-    every = iter(columns.split(","))
+    every, shown = iter(columns.split(",")), list[str]()
+    rows: dict[tuple[Any, ...], type[_Light]] = {}
     for of, number, _, _, path in query._select_related_idx:
         of_part = [column for column in islice(every, number) if _name(column) not in _NEVER_SHOWN]
-        whole_path = tuple(path)
-        owner = (places[whole_path[:-1]], f"_{whole_path[-1]}") if parts else None
-        places[whole_path] = len(parts)
-        parts.append(_part(of, len(shown), [_name(column) for column in of_part], dialect, owner))
+        row = _row_of(of, {_name(column): place for place, column in enumerate(of_part, len(shown))}, dialect)
         shown += of_part
-    return _Whole(f"SELECT {', '.join(shown)}", table, joins, parts)
+        *owner, attribute = path
+        if owner:
+            setattr(rows[tuple(owner)], str(attribute), _row_beside(row, shown.index(_of_id(of_part))))
+        rows[tuple(path)] = row
+    return _Whole(f"SELECT {', '.join(shown)}", table, joins, len(shown), rows[(None,)])
+
+
+def _row_of(model: type[Model], places: Mapping[str, int], dialect: str) -> type[_Light]:
+    """A class for the rows of a model, whose columns are at these places."""
+    meta = model._meta
+    rules = {
+        name: value
+        for name, value in vars(model).items()
+        if isinstance(value, FunctionType | property | staticmethod)
+        and not name.startswith("_")
+        and name not in meta.fields_map
+    }
+    columns = {}
+    for column, place in places.items():
+        name = meta.fields_db_projection_reverse[column]
+        columns[name] = _column(place, _conversion(meta.fields_map[name], dialect))
+    named = {**rules, **columns, "pk": columns[meta.pk_attr], "__slots__": ()}
+    return type(model.__name__, (_Light,), named)
+
+
+def _column(place: int, convert: Callable[[Any], Any] | None) -> property:
+    if convert is None:
+        return property(lambda self: self.values[place])
+    return property(lambda self: None if (value := self.values[place]) is None else convert(value))
+
+
+def _row_beside(row: type[_Light], id_: int) -> property:
+    return property(lambda self: None if self.values[id_] is None else row(self.values))
+
+
+def _of_id(columns: Sequence[str]) -> str:
+    return next(column for column in columns if _name(column) == "id")
 
 
 def _name(column: str) -> str:
@@ -180,53 +216,6 @@ def _name(column: str) -> str:
 
 # Nothing that is listed shows these.
 _NEVER_SHOWN = frozenset({"secret_hash", "password_hash", "token_hash", "sealed_secret", "oidc_issuer", "oidc_subject"})
-
-
-def _made(whole: _Whole, found: Sequence[Any]) -> list[tuple[Any, Sequence[Any]]]:
-    """Each row, and the columns that it has beyond the query's."""
-    end = whole.parts[-1].columns.stop
-    shared: list[dict[Any, Any]] = [{} for _ in whole.parts]
-    return [(_make(whole.parts, values, shared), values[end:]) for values in map(tuple, found)]
-
-
-def _make(parts: Sequence[_Part], values: tuple[Any, ...], shared: list[dict[Any, Any]]) -> Any:
-    made: list[Any] = []
-    for part, known in zip(parts, shared, strict=True):
-        id_ = values[part.id]
-        row = known.get(id_)
-        if row is None and id_ is not None:
-            row = known[id_] = _instance(part, values)
-        if part.place is not None:
-            owner, attribute = part.place
-            if made[owner] is not None:
-                made[owner].__dict__[attribute] = row
-        made.append(row)
-    return made[0]
-
-
-def _instance(part: _Part, values: tuple[Any, ...]) -> Any:
-    columns = list(values[part.columns])
-    for place, convert in part.conversions:
-        if columns[place] is not None:
-            columns[place] = convert(columns[place])
-    row = part.model.__new__(part.model)
-    # Beside the columns, what Tortoise notes of a row that is in the database.
-    row.__dict__.update(
-        zip(part.names, columns, strict=True),
-        _partial=False,
-        _saved_in_db=True,
-        _custom_generated_pk=True,
-        _await_when_save={},
-    )
-    return row
-
-
-def _part(model: type[Model], start: int, columns: Sequence[str], dialect: str, place: tuple[int, str] | None) -> _Part:
-    names = tuple(model._meta.fields_db_projection_reverse[column] for column in columns)
-    found = [(number, _conversion(model._meta.fields_map[name], dialect)) for number, name in enumerate(names)]
-    conversions = tuple((number, convert) for number, convert in found if convert is not None)
-    id_ = start + names.index(model._meta.pk_attr)
-    return _Part(model, slice(start, start + len(columns)), names, conversions, id_, place)
 
 
 def _conversion(field: fields.Field[Any], dialect: str) -> Callable[[Any], Any] | None:

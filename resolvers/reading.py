@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import TypeVar
 from uuid import UUID
 
-from tortoise.expressions import Q
+from tortoise.expressions import Q, RawSQL, Subquery
 from tortoise.functions import Lower
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -23,7 +23,7 @@ from models.credential import Credential, CredentialStatus
 from models.identity import Identity, IdentityStatus
 from models.ids import Kind, first_id, parse_global_id
 from models.rows import PARENT, read_for_each
-from models.service import Service, ServiceStatus
+from models.service import Service, ServiceIdentity, ServiceStatus
 from models.user import Role, User
 from models.webhook import WebhookEndpoint
 from resolvers.caller import Caller
@@ -144,7 +144,7 @@ async def read_identities(caller: Caller, filter_: IdentityFilter, order: Order,
         query = _named_like(query, filter_.name_contains)
     if filter_.service_id is not None:
         service = await _named(Service, scope, filter_.service_id)
-        query = query.filter(services__id=service.id)
+        query = query.filter(linked_to_service(service.id))
     return await load_page(query, order, page)
 
 
@@ -157,7 +157,7 @@ async def read_services(caller: Caller, filter_: ServiceFilter, order: Order, pa
         query = _named_like(query, filter_.name_contains)
     if filter_.identity_id is not None:
         identity = await _named(Identity, scope, filter_.identity_id)
-        query = query.filter(identities__id=identity.id)
+        query = query.filter(linked_to_identity(identity.id))
     if filter_.expires_before:
         query = query.filter(expires_at__lt=filter_.expires_before)
     return await load_page(query, order, page)
@@ -319,6 +319,16 @@ def _kept_types(types: Sequence[str]) -> set[str]:
     if len(kept) > MAXIMUM_SIZE:
         raise BadArgument(f"At most {MAXIMUM_SIZE} types at once, please.")
     return kept
+
+
+def linked_to_service(service_id: UUID | RawSQL) -> Q:
+    """The identities that may be used with a service; of the links first, since there are fewer of them."""
+    return Q(id__in=Subquery(ServiceIdentity.filter(service_id=service_id).values("identity_id")))
+
+
+def linked_to_identity(identity_id: UUID | RawSQL) -> Q:
+    """The services that an identity may be used with."""
+    return Q(id__in=Subquery(ServiceIdentity.filter(identity_id=identity_id).values("service_id")))
 
 
 def log_order(scope: Scope) -> Order:

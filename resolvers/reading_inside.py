@@ -20,7 +20,7 @@ from resolvers.batching import Batches
 from resolvers.caller import Caller
 from resolvers.paging import Order, Page, PageRequest, Row, any_outside_each, count_each, load_pages
 from resolvers.reach import in_reach
-from resolvers.reading import LIVING, OLDEST_FIRST, log_order
+from resolvers.reading import LIVING, OLDEST_FIRST, linked_to_identity, linked_to_service, log_order
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Inside(Generic[Row]):
 
 
 SERVICES_OF_IDENTITY = Inside(
-    Permission.READ_SERVICES, lambda scope: in_reach(Service, scope).filter(identities__id=PARENT)
+    Permission.READ_SERVICES, lambda scope: in_reach(Service, scope).filter(linked_to_identity(PARENT))
 )
 IDENTITIES_OF_SERVICE = Inside(
-    Permission.READ_IDENTITIES, lambda scope: in_reach(Identity, scope).filter(services__id=PARENT)
+    Permission.READ_IDENTITIES, lambda scope: in_reach(Identity, scope).filter(linked_to_service(PARENT))
 )
 CREDENTIALS_OF_IDENTITY = Inside(
     Permission.READ_CREDENTIALS, lambda scope: in_reach(Credential, scope).filter(LIVING, identity_id=PARENT)

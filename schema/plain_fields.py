@@ -7,6 +7,7 @@ the same.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
 
+from models.instants import write_instant
 from schema.lazy import Lazy
 
 Complete = Callable[[Any], Any]
@@ -211,6 +213,8 @@ def _complete_leaf(type_: GraphQLLeafType) -> Complete:
         return lambda value: value if type(value) is bool else complete(value)
     if type_ is GraphQLInt:
         return lambda value: value if type(value) is int and -(2**31) <= value < 2**31 else complete(value)
+    if type_.name == "DateTime":
+        return lambda value: write_instant(value) if type(value) is datetime else complete(value)
     if isinstance(type_, CustomGraphQLEnumType):
         return _complete_enum(type_.wrapped_cls, complete)
     return complete

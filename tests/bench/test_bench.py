@@ -54,6 +54,27 @@ def test_timing(tmp_path: Path) -> None:
     assert "tell" in run(tmp_path, "timing", "--requests", "40", "--credentials", "100").lower()
 
 
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.engine("postgres"))])
+def test_pages(database: str, tmp_path: Path) -> None:
+    arguments = (
+        "--database",
+        database,
+        "--credentials",
+        "1000",
+        "--audit-events",
+        "1000",
+        "--times",
+        "1",
+        "--no-peers",
+    )
+    shown = run(tmp_path, "pages", *arguments)
+    assert [line.split("|")[2].strip() for line in shown.splitlines() if line.startswith("| auditEvents")] == [
+        "first",
+        "middle",
+        "last",
+    ]
+
+
 def test_keys_and_secrets_follow_from_the_seed_and_have_the_right_form() -> None:
     key, secret = pair(7, 1)
     assert (key, secret) == pair(7, 1)
