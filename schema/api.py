@@ -21,6 +21,7 @@ from schema.objects import AccessToken, Account, AuditEvent, Credential, Identit
 from schema.plain_fields import PlainFieldsExecutor
 from schema.queries import Query
 from schema.scalars import DateTime
+from schema.subscriptions import Subscription
 
 
 @strawberry.type(
@@ -56,6 +57,7 @@ def build_api() -> Api:
     return Api(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
     )
