@@ -119,12 +119,19 @@ async def _changes_in(
     rows = {row.id: row for row in await in_reach(Credential, _ALL).filter(id__in=named)} if named else {}
     for event in events:
         if id_ := _credential_id(event):
-            yield event, [CredentialChange(rows[id_], event.type, event.occurred_at, now)]
+            yield event, [_change(event, rows[id_], event.type, now)]
         else:
             async for some in _living_of(event, now, owners_of(event.chain_id)):
                 later = await _Later.than(event)
                 told = [(row, type_) for row in some if (type_ := _blocked_or_unblocked(event, later, row, now))]
-                yield event, [CredentialChange(row, type_, event.occurred_at, now) for row, type_ in told]
+                yield (
+                    event,
+                    [CredentialChange(event.sequence, row, type_, event.occurred_at, now) for row, type_ in told],
+                )
+
+
+def _change(event: AuditEvent, row: Credential, event_type: str, now: datetime) -> CredentialChange:
+    return CredentialChange(event.sequence, row, event_type, event.occurred_at, now)
 
 
 def _credential_id(event: AuditEvent) -> UUID | None:

@@ -24,8 +24,10 @@ Heads = dict[UUID, int]
 
 @dataclass(frozen=True, eq=False)
 class CredentialChange:
-    """Something that happened to a credential; the row is as it was at `read_at`, and may have changed before then."""
+    """Something that happened to a credential, by an event of its account; the row is as it was at `read_at`, and may
+    have changed between."""
 
+    sequence: int
     credential: Credential
     event_type: str
     occurred_at: datetime
@@ -56,8 +58,9 @@ class Watch:
     """What one who watches is told, in order. Ends with Denied where they may no longer be told, with FellBehind where
     they were too slow, and without either when the server stops."""
 
-    def __init__(self, principal: Principal, scope: Scope, most_waiting: int) -> None:
+    def __init__(self, principal: Principal, scope: Scope, since: Heads, most_waiting: int) -> None:
         self.principal, self.scope = principal, scope
+        self._since = since
         self._waiting: deque[CredentialChange] = deque()
         self._most_waiting = most_waiting
         self._news = asyncio.Event()
@@ -87,7 +90,8 @@ class Watch:
             self.principal = principal or self.principal
 
     def tell(self, change: CredentialChange) -> None:
-        if self._is_over or not reaches(self.scope, change.credential):
+        is_news = change.sequence > self._since.get(change.credential.account_id, 0)
+        if self._is_over or not is_news or not reaches(self.scope, change.credential):
             return
         if len(self._waiting) < self._most_waiting:
             self._waiting.append(change)
@@ -113,7 +117,6 @@ class Watches:
         self._per_user: Counter[UUID | None] = Counter()
         # Of the accounts that somebody watches, or of all: up to where they have been told.
         self._seen: Heads = {}
-        self._sees_all = False
         self._is_closed = False
         # One reads on at a time, and nobody begins to watch meanwhile.
         self._reading = asyncio.Lock()
@@ -125,8 +128,9 @@ class Watches:
         assert principal is not None  # noqa: S101  (it has a permission)
         async with self._reading:
             self._check_room(principal)
-            await self._see(scope.account_id)
-            watch = Watch(principal, scope, self._limits.waiting)
+            since = await read_heads(None if scope.account_id is None else {scope.account_id})
+            self._seen = since | self._seen
+            watch = Watch(principal, scope, since, self._limits.waiting)
             self._watches.add(watch)
             self._per_user[principal.user_id] += 1
         return watch
@@ -142,7 +146,6 @@ class Watches:
         async with self._reading:
             accounts = self.accounts
             if accounts is not None:
-                self._sees_all = False
                 self._seen = {id_: sequence for id_, sequence in self._seen.items() if id_ in accounts}
             yield self._seen
 
@@ -181,13 +184,6 @@ class Watches:
             raise TooManyWatches("This server has no room for another subscription now. Try again in a moment.")
         if self._per_user[principal.user_id] >= self._limits.per_user:
             raise TooManyWatches(f"You have {self._limits.per_user} subscriptions here. End one first.")
-
-    async def _see(self, account_id: UUID | None) -> None:
-        if self._sees_all or account_id in self._seen:
-            return
-        heads = await read_heads(None if account_id is None else {account_id})
-        self._seen = heads | self._seen
-        self._sees_all = account_id is None
 
 
 async def read_heads(account_ids: set[UUID] | None) -> Heads:
