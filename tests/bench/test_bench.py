@@ -54,6 +54,11 @@ def test_timing(tmp_path: Path) -> None:
     assert "tell" in run(tmp_path, "timing", "--requests", "40", "--credentials", "100").lower()
 
 
+def test_subscriptions(tmp_path: Path) -> None:
+    shown = run(tmp_path, "subscriptions", "--subscribers", "20", "--changes", "2")
+    assert "|          20 |       2 |" in shown
+
+
 def test_keys_and_secrets_follow_from_the_seed_and_have_the_right_form() -> None:
     key, secret = pair(7, 1)
     assert (key, secret) == pair(7, 1)

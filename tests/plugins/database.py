@@ -26,6 +26,7 @@ _WHATEVER_THE_ENGINE = (
     *("wire/test_oauth_rfcs.py", "wire/test_verify.py", "wire/test_at_once.py", "wire/test_login_problems.py"),
     *("openid/test_forged_tokens.py", "openid/test_refused_claims.py", "sessions/test_cookies.py"),
     *("server/test_redaction.py", "api/reading/test_page_arguments.py"),
+    *("subscriptions/test_sse.py", "subscriptions/test_websocket.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
 
