@@ -59,6 +59,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             Route("/", to_graphiql),
             Route("/graphql", GraphQLEventStreams(api, otherwise=GraphQLEndpoint(api))),
             WebSocketRoute("/graphql", GraphQLWebSocket(api)),
+            graphiql.schema_route(api.as_str()),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/healthz", healthy),
