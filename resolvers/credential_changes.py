@@ -84,10 +84,9 @@ async def follow(watches: Watches, now: datetime, rules: SessionRules) -> None:
     what the database's driver raises; what was not told then is told the next time.
     """
     async with watches.reading_on() as seen:
-        accounts = watches.accounts
-        if accounts == set():
+        if not watches:
             return
-        events, upto = await _events_after(seen, await read_heads(accounts))
+        events, upto = await _events_after(seen, await read_heads(watches.accounts))
         await watches.decide(now, rules)
         async for event, changes in _changes_in(events, now, watches.owners_of):
             # Should the rest of it not be read, it is told again, whole.

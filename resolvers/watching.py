@@ -121,6 +121,9 @@ class Watches:
         # One reads on at a time, and nobody begins to watch meanwhile.
         self._reading = asyncio.Lock()
 
+    def __len__(self) -> int:
+        return len(self._watches)
+
     async def begin(self, principal: Principal | None) -> Watch:
         """Told from now on of what happens to the credentials that these may read. `leave` it in the end. Raises
         Denied, TooManyWatches."""

@@ -1,11 +1,15 @@
 """A subscription ends when who watches may not, wherever that was decided; and tells what they may see by then."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from server import graphql_sse, graphql_websocket
+from tests.plugins.play import Theatre
 from tests.subscriptions.watching import BOTH_WAYS, over_sse, over_websocket, tell_something
+from tests.support import bulk
 from tests.support.subscribers import connecting, streaming
 from tests.support.world import Play
 
@@ -155,5 +159,27 @@ def test_those_who_leave_make_room(start_play: Any) -> None:
 def wait_until_nobody_watches(play: Play) -> None:
     """A connection that is closed here is found to be closed there a moment later."""
     watches = play.server.app.state.deployment.watches
-    while watches.accounts != set():
+    while len(watches):
         tell_something(play, "a_moment")
+
+
+def test_who_takes_nothing_is_cut_off(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is more and more kept for them, nor does anybody else wait for them."""
+    monkeypatch.setattr(graphql_websocket, "WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(graphql_sse, "WRITE_SECONDS", 0.2)
+    with theatre.new(subscription_queue=100_000) as play, ExitStack() as watching:
+        bulk.credentials(play, play.alder, bulk.times(60))
+        much = " ".join(f"a{number}{'_' * 1000}: name" for number in range(25))
+        document = f"subscription {{ credentialChanged {{ eventType credential {{ {much} }} }} }}"
+        watching.enter_context(streaming(play.auditor, document))
+        socket = watching.enter_context(connecting(play.member, max_queue=1, close_timeout=0.1)).begin()
+        socket.send("subscribe", id="1", payload={"query": document})
+        other = watching.enter_context(over_sse(play.administrator))
+        watches = play.server.app.state.deployment.watches
+        for _ in range(100):
+            for step in ("suspendService", "resumeService"):
+                play.operator.do(step, "service { id }", serviceId=play.alder.services["certificates"])
+                assert len([other.told() for _ in range(60)]) == 60
+            if len(watches) == 1:
+                return
+    raise AssertionError("they were waited for")
