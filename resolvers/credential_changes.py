@@ -35,7 +35,8 @@ UNBLOCKED = "credential.unblocked"
 OwnersOf = Callable[[UUID], set[UUID] | None]
 """Whose credentials of an account are asked about; None: everybody's."""
 
-_AT_ONCE = 500
+_EVENTS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 500
 _CHAINS_AT_ONCE = 100
 # Whom a change is told, each one's own scope decides.
 _ALL = Scope(Permission.READ_CREDENTIALS, None, None)
@@ -98,10 +99,14 @@ async def follow(watches: Watches, now: datetime, rules: SessionRules) -> None:
 
 
 async def _events_after(seen: Heads, heads: Heads) -> tuple[list[AuditEvent], Heads]:
-    """What happened to credentials after what was seen, and up to where that goes: of an account that much happened
-    in, not all at once."""
-    upto = {id_: min(head, seen.get(id_, 0) + _AT_ONCE) for id_, head in heads.items() if head > seen.get(id_, 0)}
-    spans = [Q(chain_id=id_, sequence__gt=seen.get(id_, 0), sequence__lte=sequence) for id_, sequence in upto.items()]
+    """What happened to credentials after what was seen, and up to where that goes: where much happened, not all at
+    once."""
+    upto, room = Heads(), _EVENTS_AT_ONCE
+    for id_, head in heads.items():
+        since = seen.get(id_, 0)
+        if taken := min(max(head - since, 0), room):
+            upto[id_], room = since + taken, room - taken
+    spans = [Q(chain_id=id_, sequence__gt=seen.get(id_, 0), sequence__lte=last) for id_, last in upto.items()]
     events: list[AuditEvent] = []
     for start in range(0, len(spans), _CHAINS_AT_ONCE):
         of_some = reduce(or_, spans[start : start + _CHAINS_AT_ONCE])
@@ -194,10 +199,14 @@ def _parties(row: Credential) -> dict[str, str]:
 
 
 async def _pages(rows: QuerySet[Credential]) -> AsyncIterator[list[Credential]]:
-    page = await rows.order_by("id").limit(_AT_ONCE)
+    page = await rows.order_by("id").limit(_ROWS_AT_ONCE)
     while page:
         yield page
-        page = await rows.filter(id__gt=page[-1].id).order_by("id").limit(_AT_ONCE) if len(page) == _AT_ONCE else []
+        page = (
+            await rows.filter(id__gt=page[-1].id).order_by("id").limit(_ROWS_AT_ONCE)
+            if len(page) == _ROWS_AT_ONCE
+            else []
+        )
 
 
 def _blocked_or_unblocked(event: AuditEvent, later: _Later, row: Credential, now: datetime) -> str | None:

@@ -89,8 +89,8 @@ class Settings(BaseSettings):
     oidc_create_operators: bool = False
     """Whether users made on first sight may be operators, who manage every account."""
     invitation_days: Annotated[int, Field(ge=1, le=90)] = 7
-    subscriptions_per_worker: Annotated[int, Field(ge=0, le=100_000)] = 2_000
-    subscriptions_per_user: Annotated[int, Field(ge=1, le=100_000)] = 50
+    subscriptions_per_worker: Annotated[int, Field(ge=0, le=10_000)] = 2_000
+    subscriptions_per_user: Annotated[int, Field(ge=1, le=10_000)] = 50
     """At one worker. So is the next, of one WebSocket."""
     subscriptions_per_connection: Annotated[int, Field(ge=1, le=1000)] = 20
     subscription_queue: Annotated[int, Field(ge=1, le=100_000)] = 1_000

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from resolvers import credential_changes
 from tests.subscriptions.watching import BOTH_WAYS, over_sse, over_websocket, revoke, tell_something
+from tests.support import bulk
 from tests.support.subscribers import connecting, streaming
 from tests.support.world import Play
 
@@ -200,3 +202,26 @@ def test_what_follows_from_the_clock_is_not_told(play: Play) -> None:
         play.clock.advance(days=40)
         tell_something(play, "afterwards")
         assert socket.told() == ("credential.generated", "afterwards")
+
+
+def test_where_much_happens_it_is_told_bit_by_bit_and_whole(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("_EVENTS_AT_ONCE", "_ROWS_AT_ONCE", "_CHAINS_AT_ONCE"):
+        monkeypatch.setattr(credential_changes, limit, 2)
+    of_birch: dict[str, Any] = {
+        "serviceId": play.birch.services["certificates"],
+        "identityId": play.birch.identities["active"],
+        "client": play.other_member,
+    }
+    with over_sse(play.operator) as stream:
+        for number in range(3):
+            tell_something(play, f"alder_{number}")
+            revoke(play.other_member, play.generate(f"birch_{number}", **of_birch)["credential"])
+        rows = bulk.credentials(play, play.alder, bulk.times(5))
+        play.operator.do("suspendService", "service { id }", serviceId=play.alder.services["certificates"])
+        told = [stream.told() for _ in range(12 + 5)]
+    for account in ("alder", "birch"):
+        names = [f"{account}_{number}" for number in range(3)]
+        expected = [(f"credential.{done}", name) for name in names for done in ("generated", "revoked")]
+        assert [each for each in told if each[1].startswith(account)] == expected
+    blocked = sorted(name for type_, name in told if type_ == "credential.blocked")
+    assert blocked == sorted(row["name"] for row in rows)
