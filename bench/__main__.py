@@ -6,6 +6,7 @@
     make bench BENCH_ARGS=staleness                     how long a revoked credential is let in elsewhere
     make bench BENCH_ARGS=timing                        whether time tells an unknown key from a wrong secret
     make bench BENCH_ARGS=pages                         long lists beside short ones, and a page beside others'
+    make bench BENCH_ARGS=subscriptions                 how soon many who watch are told, and their memory
     make bench BENCH_ARGS=micro                         two paths inside the process, and refusing what is too large
 
 No figure here is a test: machines differ, ratios less so.
@@ -23,6 +24,7 @@ import click
 from bench import data as bench_data
 from bench import pages, timing
 from bench import staleness as stale
+from bench import subscribers as watching
 from bench.hostile import main as refuse_hostile
 from bench.load import LoadFailed
 from bench.micro import main as micro_main
@@ -32,7 +34,7 @@ from bench.report import report
 from bench.servers import ServerFailed, running_sealkey
 from bench.throughput import DATABASES, Options, filled_database, measure
 
-_EXPECTED = (LoadFailed, ServerFailed, stale.StalenessFailed)
+_EXPECTED = (LoadFailed, ServerFailed, stale.StalenessFailed, watching.SubscribersFailed)
 HOME = Path("var/bench").resolve()
 
 
@@ -161,6 +163,19 @@ def pages_(
     except _EXPECTED as error:
         raise click.ClickException(str(error)) from None
     _tell(text, "pages.md")
+
+
+@main.command()
+@click.option("--subscribers", type=click.IntRange(1), default=1000)
+@click.option("--changes", type=click.IntRange(1, 100), default=20)
+def subscriptions(subscribers: int, changes: int) -> None:
+    """How soon many who watch are told, and what memory they take."""
+    try:
+        data = bench_data.prepare(HOME / "data", credentials=1000, warm=100, seed=1, fresh=False)
+        text = watching.measure(data, subscribers, changes, HOME / "run")
+    except _EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    _tell(text, "subscriptions.md")
 
 
 @main.command()

@@ -26,6 +26,7 @@ from schema.objects import AccessToken, Account, AuditEvent, Credential, Identit
 from schema.persisted import PersistedDocuments
 from schema.queries import Query
 from schema.scalars import DateTime
+from schema.subscriptions import Subscription
 
 
 @strawberry.type(
@@ -79,6 +80,7 @@ def build_api(
     api = Api(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
     )

@@ -16,6 +16,7 @@ from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
 from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
 from resolvers.throttling import Throttled
+from resolvers.watching import FellBehind, TooManyWatches
 from schema.budget import BudgetSpent
 from schema.context import Info
 from schema.execution import OperationUnclear
@@ -45,6 +46,8 @@ class Code(StrEnum):
     PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
     PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
     DOCUMENT_NOT_TRUSTED = "DOCUMENT_NOT_TRUSTED"
+    TOO_MANY_SUBSCRIPTIONS = "TOO_MANY_SUBSCRIPTIONS"
+    SUBSCRIPTION_FELL_BEHIND = "SUBSCRIPTION_FELL_BEHIND"
     BAD_REQUEST = "BAD_REQUEST"
 
 
@@ -63,6 +66,8 @@ TOP_LEVEL_CODES: dict[type[Exception], Code] = {
     PersistedQueryNotSupported: Code.PERSISTED_QUERY_NOT_SUPPORTED,
     PersistedQueryMismatch: Code.BAD_USER_INPUT,
     DocumentNotTrusted: Code.DOCUMENT_NOT_TRUSTED,
+    TooManyWatches: Code.TOO_MANY_SUBSCRIPTIONS,
+    FellBehind: Code.SUBSCRIPTION_FELL_BEHIND,
 }
 
 

@@ -8,7 +8,7 @@ operation itself. What those extensions did is done here.
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, Self, TypeGuard
 
 from graphql import (
     DocumentNode,
@@ -22,6 +22,8 @@ from graphql import (
     parse,
     validate,
 )
+from graphql.execution import create_source_event_stream, execute_subscription_event
+from graphql.execution.executor import Executor as CoreExecutor
 
 from schema.budget import Allowance, Budget, BudgetSpent
 from schema.cost import Operation, Pricing
@@ -38,6 +40,8 @@ _CACHED_DOCUMENTS = 256
 # Parsed, a document takes some 300 to 400 times its length.
 _CACHED_CHARACTERS = 128 * 1024
 _STANDARD_ALLOWANCE = Allowance()
+_STREAM_ONLY = "A subscription is answered by a stream: send Accept: text/event-stream, and no other."
+_NO_STREAM = "Only subscriptions are answered by a stream: send others by POST, and accept JSON."
 
 
 class NotByGet(Exception):
@@ -100,20 +104,19 @@ class Executor:
         *,
         queries_only: bool = False,
     ) -> ExecutionResult:
-        """The answer to one operation of a document. What is wrong with it stands in the answer. Raises NotByGet, if
-        `queries_only`."""
+        """The answer to one query or mutation of a document. What is wrong with it stands in the answer. Raises
+        NotByGet, if `queries_only`."""
         prepared = self.prepare(text)
         operation = prepared.operations.get(operation_name)
         if operation is None or prepared.document is None:
             return ExecutionResult(None, _why_not(prepared, operation_name))
+        if operation.kind is OperationType.SUBSCRIPTION:
+            return _refused(OperationUnclear(_STREAM_ONLY))
         if queries_only and operation.kind is not OperationType.QUERY:
             raise NotByGet("Only queries are answered by GET: send this operation by POST.")
-        cost = operation.cost_given(variables)
-        told = None
-        if cost > self._free:
-            told, refusal = self._spend(cost, context)
-            if refusal:
-                return ExecutionResult(None, [_error(refusal)], told)
+        told, refusal = self._spend(operation.cost_given(variables), context)
+        if refusal:
+            return _refused(refusal, told)
         result = execute(
             self._schema,
             prepared.document,
@@ -130,8 +133,41 @@ class Executor:
         result.extensions = told
         return result
 
+    async def subscribe(
+        self, text: str, variables: dict[str, Any] | None, operation_name: str | None, context: Any
+    ) -> "ExecutionResult | Answers":
+        """The answers to one subscription of a document, or the one that says what is wrong with it. It costs what one
+        of its answers does."""
+        prepared = self.prepare(text)
+        operation = prepared.operations.get(operation_name)
+        if operation is None or prepared.document is None:
+            return ExecutionResult(None, _why_not(prepared, operation_name))
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            return _refused(OperationUnclear(_NO_STREAM))
+        told, refusal = self._spend(operation.cost_given(variables), context)
+        if refusal:
+            return _refused(refusal, told)
+        executor = PlainFieldsExecutor.build(
+            self._schema,
+            prepared.document,
+            context_value=context,
+            raw_variable_values=variables,
+            operation_name=operation_name,
+            is_awaitable=_is_awaitable,
+            max_coercion_errors=MAXIMUM_ERRORS,
+            hide_suggestions=True,
+            plan=prepared.plan(operation_name),
+        )
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        events = create_source_event_stream(executor)
+        events = await events if _is_awaitable(events) else events
+        return events if isinstance(events, ExecutionResult) else Answers(executor, events)
+
     def _spend(self, cost: int, context: Any) -> tuple[dict[str, Any] | None, Exception | None]:
         """What to tell of the cost, and why the operation may not be executed, if it may not."""
+        if cost <= self._free:
+            return None, None
         told: dict[str, Any] = {"requested": cost, "limit": self._limits.cost}
         if cost > self._limits.cost:
             return {"cost": told}, LimitExceeded("This operation costs too much; ask for smaller pages", told["limit"])
@@ -197,6 +233,31 @@ def _why_not(prepared: Prepared, asked_for: str | None) -> list[GraphQLError]:
         except OperationUnclear as unclear:
             return [_error(unclear)]
     return prepared.errors
+
+
+class Answers:
+    """The answers to a subscription, one for each of its events, each of which brings the context that it is answered
+    in. Raises what the events do. Close it where nobody waits for more."""
+
+    def __init__(self, executor: CoreExecutor[Any], events: Any) -> None:
+        self._executor, self._events = executor, events
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ExecutionResult:
+        event = await anext(self._events)
+        executor = self._executor.build_per_event_executor(event)
+        executor.context_value = event.context
+        result = execute_subscription_event(executor)
+        return result if isinstance(result, ExecutionResult) else await result
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+
+
+def _refused(why: Exception, told: dict[str, Any] | None = None) -> ExecutionResult:
+    return ExecutionResult(None, [_error(why)], told)
 
 
 def _check(document: DocumentNode, asked_for: str | None) -> None:

@@ -66,6 +66,16 @@ def routes(dist: Path) -> list[BaseRoute]:
     ]
 
 
+def schema_route(sdl: str) -> BaseRoute:
+    """The schema at `/schema.graphql`, as text to be saved: GraphiQL offers it."""
+    headers = {**_PAGE_HEADERS, "Content-Disposition": 'attachment; filename="schema.graphql"'}
+
+    async def schema(_request: Request) -> Response:
+        return PlainTextResponse(sdl, headers=headers)
+
+    return Route("/schema.graphql", schema)
+
+
 class _Assets(StaticFiles):
     """Static files that may be missing, kept by the browser for good once it has them."""
 

@@ -87,7 +87,7 @@ def status_of(body: Body, media_type: str, *, strict: bool) -> int:
 def answer(body: Body, status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
     # Answers can hold secrets: nobody on the way keeps them.
     headers = {"Cache-Control": "no-store", **_retry_after(body), **(headers or {})}
-    return Response(orjson.dumps(body, default=_as_text), status, headers, f"{media_type}; charset=utf-8")
+    return Response(orjson.dumps(body, default=as_text), status, headers, f"{media_type}; charset=utf-8")
 
 
 def refusal(error: BadRequest, media_type: str, *, strict: bool) -> Response:
@@ -107,7 +107,8 @@ def _retry_after(body: Body) -> dict[str, str]:
     return {"Retry-After": str(max(waits))} if any(waits) else {}
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """What orjson does not know how to write."""
     if isinstance(value, UUID | str):
         return str(value)
     raise TypeError(type(value).__name__)

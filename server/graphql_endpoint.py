@@ -19,7 +19,7 @@ from schema.context import Context
 from schema.errors import Code
 from schema.execution import NotByGet
 from schema.persisted import UNKNOWN_DOCUMENT
-from server.graphql_answer import answer, body_of, fault, refusal, status_of, told
+from server.graphql_answer import Body, answer, body_of, fault, refusal, status_of, told
 from server.graphql_request import JSON, BadRequest, GraphQLRequest, media_type_for, read_request
 from server.identification import identify, write_session_cookie
 from server.logs import log
@@ -48,7 +48,7 @@ class GraphQLEndpoint:
             return refusal(error, media_type, strict=self._strict)
         try:
             context = Context(await identify(request))
-            result = await self._execute(asked, context)
+            body = await body_told(await self._execute(asked, context), context)
         except NotByGet as error:
             return refusal(BadRequest(405, str(error), {"Allow": "POST"}), media_type, strict=self._strict)
         except OpenIdUnavailable as unavailable:
@@ -56,7 +56,6 @@ class GraphQLEndpoint:
             return answer({"errors": [told("Who you are can't be checked now.", Code.UNAVAILABLE)]}, 503, media_type)
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
             return answer({"errors": [fault(error)]}, 503 if is_unavailable(error) else 500, media_type)
-        body = body_of(result)
         response = answer(body, status_of(body, media_type, strict=self._strict), media_type)
         write_session_cookie(request, context.reply, response.headers)
         return response
@@ -72,9 +71,14 @@ class GraphQLEndpoint:
         )
         if asked.document_id is not None and executor.is_ready(text):
             documents.keep(text)
-        for field, denial in _denials(result.errors or ()).items():
-            await record_denial(context.caller, denial, field)
         return result
+
+
+async def body_told(result: ExecutionResult, context: Context) -> Body:
+    """A result as the client sees it. What it was denied is recorded."""
+    for field, denial in _denials(result.errors or ()).items():
+        await record_denial(context.caller, denial, field)
+    return body_of(result)
 
 
 def _denials(errors: Iterable[GraphQLError]) -> dict[str, Forbidden]:

@@ -51,9 +51,9 @@ class GraphQLRequest(NamedTuple):
 async def read_request(request: Request) -> GraphQLRequest:
     """Raises BadRequest."""
     if request.method == "POST":
-        return _operation(await _read_json(request), MAXIMUM_DOCUMENT, 413)
+        return operation_of(await _read_json(request))
     if request.method == "GET":
-        return _operation(_in_address(request), MAXIMUM_DOCUMENT, 414, queries_only=True)
+        return operation_of(_in_address(request), 414, queries_only=True)
     raise BadRequest(405, "Send the operation by POST, or a query by GET.", {"Allow": METHODS})
 
 
@@ -141,7 +141,9 @@ def _in_address(request: Request) -> dict[str, Any]:
     return given
 
 
-def _operation(sent: Any, longest: int, too_long: int, *, queries_only: bool = False) -> GraphQLRequest:
+def operation_of(sent: Any, too_long: int = 413, *, queries_only: bool = False) -> GraphQLRequest:
+    """What was sent as JSON, or as if it had been. `too_long` is the status for a document that is. Raises
+    BadRequest."""
     if not isinstance(sent, dict):
         raise BadRequest(400, "The body must be a JSON object with a query.", is_readable=True)
     for name, kind in _KINDS:
@@ -150,16 +152,17 @@ def _operation(sent: Any, longest: int, too_long: int, *, queries_only: bool = F
             raise BadRequest(400, text, is_readable=True)
     document, document_id = sent.get("query"), _document_id(sent)
     if document_id is None or document is not None:
-        _check_document(document, longest, too_long)
+        _check_document(document, too_long)
     operation_name = sent.get("operationName") or None
     return GraphQLRequest(document, sent.get("variables"), operation_name, document_id, queries_only)
 
 
-def _check_document(document: Any, longest: int, too_long: int) -> None:
+def _check_document(document: Any, too_long: int) -> None:
     if not isinstance(document, str) or not document.strip():
         raise BadRequest(400, "query must be a GraphQL document.", is_readable=True)
-    if len(document) > longest:
-        raise BadRequest(too_long, f"The document is longer than {longest} characters: send values as variables.")
+    if len(document) > MAXIMUM_DOCUMENT:
+        text = f"The document is longer than {MAXIMUM_DOCUMENT} characters: send values as variables."
+        raise BadRequest(too_long, text)
 
 
 def _document_id(sent: Mapping[str, Any]) -> str | None:

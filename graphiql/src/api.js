@@ -1,3 +1,5 @@
+import { createClient } from "graphql-sse";
+
 /**
  * Sends one GraphQL request to this server and returns its answer ({data, errors}).
  * The token travels in a header only: an address ends up in logs and in the browser's history.
@@ -19,6 +21,17 @@ export async function post(request, token) {
   } catch {
     throw new Error(`The server answered ${response.status} without JSON.`);
   }
+}
+
+/** The answers to a subscription, one after the other, until nobody asks for the next. */
+export function watch(request, token) {
+  const client = createClient({
+    url: "/graphql",
+    headers: token ? { authorization: `Bearer ${token}` } : {},
+    credentials: "omit",
+    retryAttempts: 0, // what happened meanwhile would be missing
+  });
+  return client.iterate(request);
 }
 
 export function isUnauthenticated(error) {

@@ -42,6 +42,9 @@ export function SessionBar() {
           {signedIn ? "Sign out" : "Forget"}
         </button>
       )}
+      <a className="schema" href="/schema.graphql" download>
+        Download the schema (SDL)
+      </a>
       {problem && !signedIn && (
         <p role="alert" className="problem">
           {problem}

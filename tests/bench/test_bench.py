@@ -75,6 +75,11 @@ def test_pages(database: str, tmp_path: Path) -> None:
     ]
 
 
+def test_subscriptions(tmp_path: Path) -> None:
+    shown = run(tmp_path, "subscriptions", "--subscribers", "20", "--changes", "2")
+    assert "|          20 |       2 |" in shown
+
+
 def test_keys_and_secrets_follow_from_the_seed_and_have_the_right_form() -> None:
     key, secret = pair(7, 1)
     assert (key, secret) == pair(7, 1)

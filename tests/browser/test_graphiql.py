@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
-BUILT_PAGE = Path(__file__).parents[2] / "graphiql/dist/index.html"
+from tests.support.world import PASSWORD, Play
+
+ROOT = Path(__file__).parents[2]
+BUILT_PAGE = ROOT / "graphiql/dist/index.html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = [
@@ -196,6 +199,36 @@ def test_no_secret_stays_in_the_browser_or_reaches_an_address(
     assert browser.cookies() == []
     page.reload()
     expect(page.get_by_text("Not signed in")).to_be_visible()
+
+
+def test_what_is_watched_is_shown_as_it_happens_until_it_is_stopped(page: Page, play: Play) -> None:
+    sign_in(page, "member@alder.example", PASSWORD)
+    expect(page.get_by_text("Signed in as")).to_be_visible()
+    page.get_by_role("tablist").get_by_text("WatchCredentials", exact=True).click()
+    page.wait_for_timeout(500)
+    with page.expect_response(lambda answer: "text/event-stream" in answer.headers.get("content-type", "")):
+        page.get_by_role("button", name="Execute query").click()
+    credential = play.generate("watched")["credential"]
+    result = page.locator(".result-window .view-lines")
+    expect(result).to_contain_text("credential.generated")
+    play.member.do("revokeCredential", "credential { id }", credentialId=credential["id"])
+    expect(result).to_contain_text("credential.revoked")
+    page.get_by_role("button", name="Stop query").click()
+    expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+
+
+def test_the_schema_can_be_saved(page: Page) -> None:
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the schema (SDL)").click()
+    assert download.value.suggested_filename == "schema.graphql"
+    assert download.value.path().read_text() == (ROOT / "schema/schema.graphql").read_text().rstrip("\n")
+
+
+def test_every_type_is_documented_in_the_explorer(page: Page) -> None:
+    page.get_by_role("button", name="Show Documentation Explorer").click()
+    for name, expected in [("Subscription", "credentialChanged"), ("CredentialChange", "eventType")]:
+        page.get_by_role("link", name=name, exact=True).first.click()
+        expect(page.locator(".graphiql-doc-explorer-content")).to_contain_text(expected)
 
 
 def test_signing_out_ends_the_session_on_the_server(page: Page, live_server: LiveServer) -> None:

@@ -22,6 +22,18 @@ NAMES = [
     "RevealApiKey",
     "Credentials",
     "AuditEvents",
+    "WatchCredentials",
+    "Rotate",
+    "Users",
+    "CreateUser",
+    "SubmitIdentity",
+    "ApproveIdentity",
+    "CreateService",
+    "SuspendService",
+    "UpdateCredentialPolicy",
+    "CreatePersonalAccessToken",
+    "CreateGatewayToken",
+    "CreateWebhookEndpoint",
 ]
 
 

@@ -27,6 +27,7 @@ _WHATEVER_THE_ENGINE = (
     *("openid/test_forged_tokens.py", "openid/test_refused_claims.py", "sessions/test_cookies.py"),
     *("server/test_malformed.py", "server/test_graphql_over_http.py", "server/test_fuzzed_graphql.py"),
     *("server/test_redaction.py", "api/reading/test_page_arguments.py"),
+    *("subscriptions/test_sse.py", "subscriptions/test_websocket.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
 
