@@ -36,17 +36,24 @@ async def find_principal(token: Secret, now: datetime, rules: SessionRules) -> P
 
 
 async def _of_session(token: Secret, now: datetime, rules: SessionRules) -> Principal | None:
-    session = await Session.get_or_none(
-        token_hash=hash_token(token),
-        ended_at__isnull=True,
-        expires_at__gt=now,
-        last_seen_at__gt=now - rules.idle,
-    ).select_related("user__account")
+    session = (
+        await living_sessions(now, rules).get_or_none(token_hash=hash_token(token)).select_related("user__account")
+    )
     if session is None or not is_active(session.user):
         return None
     if session.last_seen_at <= now - _A_MINUTE:
         await _note(Session.filter(id=session.id), "last_seen_at", now)
     return Principal.of_user(session.user, session.id)
+
+
+def living_sessions(now: datetime, rules: SessionRules) -> QuerySet[Session]:
+    """Sessions that have neither ended nor lain idle for too long."""
+    return Session.filter(ended_at__isnull=True, expires_at__gt=now, last_seen_at__gt=now - rules.idle)
+
+
+def living_tokens(now: datetime) -> QuerySet[AccessToken]:
+    """The same rule as `AccessToken.works`, for the database."""
+    return AccessToken.filter(revoked_at__isnull=True, expires_at__gt=now)
 
 
 async def find_access_token(token_hash: str) -> AccessToken | None:

@@ -1,6 +1,7 @@
 """Who is asking: a person, in a session or by a token, or a machine."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Self
 from uuid import UUID
@@ -17,6 +18,7 @@ class Principal:
     user:       None for gateways, which are machines.
     account_id: None for operators, who belong to no account, and gateways that serve every account.
     granted:    what a token is good for; None where it is everything that the role allows.
+    ends_at:    of an OpenID token, when it ends; the ends of all else are in the database.
     """
 
     role: Role
@@ -25,6 +27,7 @@ class Principal:
     session_id: UUID | None = None
     token_id: UUID | None = None
     granted: frozenset[Permission] | None = None
+    ends_at: datetime | None = None
 
     @classmethod
     def of_user(cls, user: User, session_id: UUID | None = None) -> Self:

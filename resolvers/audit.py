@@ -47,6 +47,7 @@ class EventType(StrEnum):
     IDENTITY_REINSTATED = "identity.reinstated"
     SERVICE_CREATED = "service.created"
     SERVICE_RENEWED = "service.renewed"
+    SERVICE_REOPENED = "service.reopened"
     SERVICE_SUSPENDED = "service.suspended"
     SERVICE_RESUMED = "service.resumed"
     SERVICE_CANCELLED = "service.cancelled"

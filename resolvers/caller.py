@@ -10,6 +10,7 @@ from auth.principal import Principal
 from models.instants import Clock
 from resolvers.check_memory import CheckMemory
 from resolvers.usage import UsageCounter
+from resolvers.watching import Watches
 from resolvers.webhook_targets import Networks
 
 
@@ -50,6 +51,7 @@ class Deployment:
     webhook_allowed_networks: Networks = ()
     usage: UsageCounter = field(default_factory=UsageCounter)
     memory: CheckMemory = field(default_factory=CheckMemory)
+    watches: Watches = field(default_factory=Watches)
 
     @property
     def keyring(self) -> Keyring:

@@ -52,6 +52,12 @@ def in_reach(model: type[AnyRow], scope: Scope) -> QuerySet[AnyRow]:
     return _rows(model, scope).select_related(*_WITH.get(model, ()))
 
 
+def reaches(scope: Scope, credential: Credential) -> bool:
+    """Whether a scope reaches a credential: the same rule as that of the rows loaded through it."""
+    in_account = scope.account_id in {None, credential.account_id}
+    return in_account and scope.owner_id in {None, credential.owner_id}
+
+
 async def find(model: type[AnyRow], scope: Scope, global_id: str) -> AnyRow | None:
     """The row with a global id, if it is in reach."""
     id_ = row_id(_KINDS[model], global_id)

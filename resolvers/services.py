@@ -179,6 +179,14 @@ async def _change(
         await service.save(update_fields=["expires_at", "suspended_at", "cancelled_at"])
         await announce_blocked(caller, service.account_id, service=before)
         await _record(caller, event_type, service, done, reason)
+        if before.expires_at <= caller.now < service.expires_at:
+            await record(
+                caller,
+                EventType.SERVICE_REOPENED,
+                f"Service {service.name} had expired and is open again",
+                account_id=service.account_id,
+                subject=(Kind.SERVICE, service.id),
+            )
     return service
 
 

@@ -22,6 +22,7 @@ from schema.objects import AccessToken, Account, AuditEvent, Credential, Identit
 from schema.plain_fields import PlainFieldsExecutor
 from schema.queries import Query
 from schema.scalars import DateTime
+from schema.subscriptions import Subscription
 
 
 @strawberry.type(
@@ -64,6 +65,7 @@ def build_api() -> Api:
     api = Api(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
         config=StrawberryConfig(scalar_map={datetime: DateTime}),
     )

@@ -14,6 +14,7 @@ from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
 from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
 from resolvers.throttling import Throttled
+from resolvers.watching import FellBehind, TooManyWatches
 from schema.context import Info
 from schema.execution import OperationUnclear
 
@@ -25,6 +26,8 @@ TOP_LEVEL_CODES: dict[type[Exception], str] = {
     BadArgument: "BAD_USER_INPUT",
     Throttled: "RATE_LIMITED",
     OperationUnclear: "OPERATION_RESOLUTION_FAILURE",
+    TooManyWatches: "TOO_MANY_SUBSCRIPTIONS",
+    FellBehind: "SUBSCRIPTION_FELL_BEHIND",
 }
 
 

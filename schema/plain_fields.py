@@ -5,7 +5,7 @@ times what reading it does. Here a selection is sorted once per execution: plain
 every plain field that is null where it may not be, or fails, is left to graphql-core, so that the answer is the same.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, cast
 
 from graphql import GraphQLField, GraphQLObjectType, get_nullable_type, is_leaf_type, is_non_null_type
 from graphql.pyutils import AwaitableOrValue, Path
@@ -33,6 +33,11 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._sorted: dict[int, _Sorted] = {}
+
+    def build_per_event_executor(self, payload: Any) -> Self:
+        executor = cast(Self, super().build_per_event_executor(payload))
+        executor._sorted = {}  # selections are collected anew for each event
+        return executor
 
     def execute_fields(
         self,

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from auth.crypto.keyring import read_keyring
@@ -17,9 +17,12 @@ from models import database
 from models.instants import Clock, system_clock
 from resolvers.caller import Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile, confirm_keys
+from resolvers.watching import Watches
 from schema.api import build_api
 from server import graphiql, oauth
 from server.graphql_endpoint import GraphQLEndpoint
+from server.graphql_sse import GraphQLEventStreams
+from server.graphql_websocket import GraphQLWebSocket
 from server.housekeeping import housekeeping
 from server.logs import RequestLog, configure_logs
 from server.settings import Settings, load_settings
@@ -50,10 +53,12 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             async with housekeeping(deployment, settings) as app.state.housekeeping:
                 yield
 
+    api = build_api()
     return Server(
         routes=[
             Route("/", to_graphiql),
-            Route("/graphql", GraphQLEndpoint(build_api())),
+            Route("/graphql", GraphQLEventStreams(api, otherwise=GraphQLEndpoint(api))),
+            WebSocketRoute("/graphql", GraphQLWebSocket(api)),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             Route("/healthz", healthy),
@@ -88,6 +93,7 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
             invitation_lifetime=settings.invitation_lifetime,
             policy_bounds=settings.policy_bounds,
             webhook_allowed_networks=settings.webhook_allowed_networks,
+            watches=Watches(settings.watch_limits),
         )
 
 

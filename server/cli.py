@@ -29,7 +29,7 @@ from server.app import GRAPHIQL_DIST, create_app, deployed
 from server.demo import DemoRefused, Person, prepare_demo
 from server.logs import configure_logs
 from server.settings import Settings, SettingsUnusable, load_settings
-from server.wire_protocol import WireProtocol
+from server.wire_protocol import WEBSOCKETS, WireProtocol
 
 Arguments = ParamSpec("Arguments")
 
@@ -278,6 +278,7 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
         "host": settings.host,
         "port": settings.port,
         "http": WireProtocol,
+        **WEBSOCKETS,
         "log_level": "warning",
         "access_log": False,
         # A client's address is the socket's; headers that claim another are not believed.

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
-def client_address(request: Request, trusted_proxies: Networks) -> str | None:
+def client_address(request: HTTPConnection, trusted_proxies: Networks) -> str | None:
     """The address of who asks. X-Forwarded-For counts only from a trusted proxy, and is read from the right: each
     proxy appends whom it was asked by, and what lies left of the first one that is not trusted anybody can invent."""
     address = _parsed(request.client.host) if request.client else None

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from graphql import FieldNode, GraphQLError
+from graphql import ExecutionResult, FieldNode, GraphQLError
 from graphql.error import GraphQLSyntaxError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -76,6 +76,11 @@ class GraphQLEndpoint:
         result = await self.api.executor.execute(
             operation["query"], operation.get("variables"), operation.get("operationName") or None, context
         )
+        return await self.present(result, context)
+
+    @staticmethod
+    async def present(result: ExecutionResult, context: Context) -> dict[str, Any]:
+        """A result as the client sees it. What it was denied is recorded."""
         for field, denial in _denials(result.errors or ()).items():
             await record_denial(context.caller, denial, field)
         errors = [_present(error) for error in result.errors or ()]

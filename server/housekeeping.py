@@ -11,6 +11,7 @@ from auth.crypto.keyring import KeyringUnreadable
 from models.check_epoch import forget_changes, watch
 from resolvers.access_tokens import forget_revoked_tokens
 from resolvers.caller import Caller, Deployment
+from resolvers.credential_changes import follow
 from resolvers.expiry_notices import announce_ends, forget_notices
 from resolvers.idempotency import forget_answers
 from resolvers.usage import forget_old_usage
@@ -23,6 +24,7 @@ _LOOK_AT_KEYS_EVERY = 1
 _TELL_OF_ENDS_EVERY = 60
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
+_TELL_OF_CHANGES_EVERY = 0.3
 _KEPT_CHANGES = 10_000
 _LISTEN_AGAIN_AFTER = 1
 # What an endpoint may still take when the server is to stop; what it does not take then is sent again later.
@@ -42,6 +44,11 @@ class Housekeeping:
     async def keep_up(self) -> None:
         """Learns of other processes' changes before what is remembered stops being believed."""
         await self.deployment.memory.refresh()
+
+    async def tell_of_changes(self) -> None:
+        """Whatever process they are made in, who watches here is told."""
+        deployment = self.deployment
+        await follow(deployment.watches, deployment.clock(), deployment.session_rules)
 
     async def follow_keys(self) -> None:
         """Takes keys that were added. What is wrong with them is told once, and changes nothing."""
@@ -71,6 +78,7 @@ async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncItera
     over, house = asyncio.Event(), Housekeeping(deployment)
     rounds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
         (_ASK_EPOCH_EVERY, house.keep_up),
+        (_TELL_OF_CHANGES_EVERY, house.tell_of_changes),
         (settings.usage_flush_seconds, house.flush),
         (_SEND_EVERY, house.send),
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
@@ -112,6 +120,7 @@ async def _hear(house: Housekeeping) -> None:
             await news.wait()
             news.clear()
             await _try(house.keep_up)
+            await _try(house.tell_of_changes)
 
 
 async def _try(go: Callable[[], Awaitable[None]]) -> None:

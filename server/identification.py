@@ -1,11 +1,12 @@
 """Who sends a request: the bearer token's, or the session cookie's."""
 
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from auth.bearer import find_access_token, find_principal, works, works_until
 from auth.crypto.secret import Secret
@@ -26,13 +27,14 @@ from server.settings import LOOPBACK, Settings
 CSRF_HEADER = "x-sealkey-csrf"
 
 
-async def identify(request: Request) -> Caller:
-    """The caller, with a principal if there is a token that stands for one. Raises OpenIdUnavailable."""
+async def identify(request: HTTPConnection, token: Secret | None = None) -> Caller:
+    """The caller, with a principal if there is a token that stands for one: this, the request's, or its cookie's.
+    Raises OpenIdUnavailable."""
     deployment: Deployment = request.app.state.deployment
     settings: Settings = request.app.state.settings
     address = client_address(request, settings.trusted_proxies)
     caller = Caller(None, address, deployment.clock(), deployment)
-    token = _bearer_token(request) or _cookie_token(request)
+    token = token or bearer_token(request.headers.get("authorization", "")) or _cookie_token(request)
     if token is None:
         return caller
     return Caller(await _principal(request, caller, token), address, caller.now, deployment)
@@ -69,7 +71,7 @@ def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders
         headers.append("set-cookie", _cookie(request, "", 0))
 
 
-async def _principal(request: Request, caller: Caller, token: Secret) -> Principal | None:
+async def _principal(request: HTTPConnection, caller: Caller, token: Secret) -> Principal | None:
     provider: OpenIdProvider | None = request.app.state.openid
     purpose = purpose_of(token)
     if purpose is TokenPurpose.GATEWAY:
@@ -78,23 +80,43 @@ async def _principal(request: Request, caller: Caller, token: Secret) -> Princip
         return await find_principal(token, caller.now, caller.deployment.session_rules)
     try:
         claims = await provider.verify(token, caller.now)
-        return await find_openid_principal(caller, provider, claims)
+        principal = await find_openid_principal(caller, provider, claims)
+        return replace(principal, ends_at=datetime.fromtimestamp(claims["exp"], UTC))
     except OpenIdRefused as refused:
         log.info("openid_refused", reason=str(refused))
         return None
 
 
-def _bearer_token(request: Request) -> Secret | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def bearer_token(authorization: str) -> Secret | None:
+    """The token of an Authorization header, wherever it was sent."""
+    scheme, _, token = authorization.partition(" ")
     return Secret(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
 
 
-def _cookie_token(request: Request) -> Secret | None:
-    same_site = request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
-    if CSRF_HEADER not in request.headers or not same_site:
+def _cookie_token(request: HTTPConnection) -> Secret | None:
+    if not _is_from_our_page(request):
         return None
     token = request.cookies.get(_cookie_name(request))
     return Secret(token) if token else None
+
+
+def _is_from_our_page(request: HTTPConnection) -> bool:
+    """Whether a page of another site can't have had the browser send this. Pages can't add headers to what opens a
+    WebSocket or an EventSource, so there it is what browsers add by themselves."""
+    site = request.headers.get("sec-fetch-site")
+    if request.scope["type"] == "websocket":
+        return request.headers.get("origin") in _own_origins(request)
+    if request.scope["method"] == "GET" and CSRF_HEADER not in request.headers:
+        return site == "same-origin"
+    return CSRF_HEADER in request.headers and site in {None, "same-origin", "none"}
+
+
+def _own_origins(request: HTTPConnection) -> set[str]:
+    """What a page of this server's has for its origin, by the request and by the public address."""
+    settings: Settings = request.app.state.settings
+    public = urlsplit(settings.public_address)
+    scheme = {"ws": "http", "wss": "https"}[request.url.scheme]
+    return {f"{scheme}://{request.headers.get('host')}", f"{public.scheme}://{public.netloc}"}
 
 
 def _cookie(request: Request, value: str, seconds: int) -> str:
@@ -103,12 +125,12 @@ def _cookie(request: Request, value: str, seconds: int) -> str:
     return f"{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
 
-def _cookie_name(request: Request) -> str:
+def _cookie_name(request: HTTPConnection) -> str:
     # Browsers accept the __Host- prefix only with Secure, and then from this host alone.
     return "sealkey_session" if _on_loopback(request) else "__Host-sealkey_session"
 
 
-def _on_loopback(request: Request) -> bool:
+def _on_loopback(request: HTTPConnection) -> bool:
     """Whether the browser is on this machine, where there may be no TLS. What the request says of its host is not
     enough: a proxy may have put its own name for this server there, and the public address knows better."""
     settings: Settings = request.app.state.settings

@@ -21,6 +21,7 @@ from pydantic_settings import (
 from auth.bearer import SessionRules
 from auth.openid import ALGORITHMS, OpenIdRules
 from resolvers.caller import PolicyBounds
+from resolvers.watching import WatchLimits
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine, between whose programs nobody sits."""
@@ -88,6 +89,20 @@ class Settings(BaseSettings):
     oidc_create_operators: bool = False
     """Whether users made on first sight may be operators, who manage every account."""
     invitation_days: Annotated[int, Field(ge=1, le=90)] = 7
+    subscriptions_per_worker: Annotated[int, Field(ge=0, le=100_000)] = 2_000
+    subscriptions_per_user: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """At one worker. So is the next, of one WebSocket."""
+    subscriptions_per_connection: Annotated[int, Field(ge=1, le=1000)] = 20
+    subscription_queue: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Changes that may wait for one subscription; it ends when there are more."""
+    subscription_init_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10
+    """How long a WebSocket may take until it says who it is."""
+    subscription_keep_alive_seconds: Annotated[float, Field(ge=0.1, le=300)] = 15
+    """How often an event stream with nothing to tell says that it is there."""
+
+    @property
+    def watch_limits(self) -> WatchLimits:
+        return WatchLimits(self.subscriptions_per_worker, self.subscriptions_per_user, self.subscription_queue)
 
     @property
     def database(self) -> str:

@@ -1,4 +1,5 @@
-"""uvicorn's own HTTP protocol, but that it answers a gateway at once where all that it takes is remembered.
+"""uvicorn's own protocols, a little otherwise. That for HTTP answers a gateway at once where all that it takes is
+remembered.
 
 For each request uvicorn makes a task, a scope and an event, and takes the answer in two messages whose headers it looks
 through one by one; all of that costs more than such a check. What can't be answered at once goes that way as ever.
@@ -8,16 +9,22 @@ from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server.verify import PATH, verify_at_once
 
 _PATH = PATH.encode()
+_COMPLETED_WITHIN = 0.2  # seconds
 # What comes with a body, or wants more than an answer.
 _NOT_AT_ONCE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
 
 class WireProtocol(HttpToolsProtocol):
     _was_answered = False
+
+    def shutdown(self) -> None:
+        _complete_subscriptions(self.app)
+        super().shutdown()
 
     def on_headers_complete(self) -> None:
         if self.url.startswith(_PATH):
@@ -60,3 +67,37 @@ class WireProtocol(HttpToolsProtocol):
         if not self.parser.should_keep_alive() or self.parser.get_http_version() != "1.1":
             return False
         return _NOT_AT_ONCE.isdisjoint([name for name, _ in self.headers])
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's own, of two the one that does not build on what websockets has deprecated. It cuts off who takes
+    nothing any more once there is nothing left to do, and does not wait for good until all is written out; and when
+    the server stops, subscriptions are completed before it closes."""
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        if not self.writable.is_set():
+            self.transport.abort()
+
+    def shutdown(self) -> None:
+        _complete_subscriptions(self.app)
+        self.loop.call_later(_COMPLETED_WITHIN, self._shut_down)
+
+    def _shut_down(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
+
+
+def _complete_subscriptions(app: Any) -> None:
+    """Otherwise who waits for more would keep the server from stopping."""
+    deployment: Any = getattr(getattr(app, "state", None), "deployment", None)
+    if deployment is not None:
+        deployment.watches.close()
+
+
+WEBSOCKETS: dict[str, Any] = {
+    "ws": WebSocketProtocol,
+    "ws_max_size": 256 * 1024,  # a document, and values
+    "ws_per_message_deflate": False,  # which for each connection takes more memory than all else
+}
+"""What uvicorn is to be told of WebSockets."""

@@ -55,6 +55,10 @@ class Field:
         return SCHEMA.mutation_type is not None and self.parent == SCHEMA.mutation_type.name
 
     @property
+    def is_subscription(self) -> bool:
+        return SCHEMA.subscription_type is not None and self.parent == SCHEMA.subscription_type.name
+
+    @property
     def at_root(self) -> bool:
         return self.parent in {root.name for root in _roots()}
 
@@ -97,7 +101,7 @@ def document(field: Field, given: Collection[str], selection: str | None = None)
     arguments = {name: str(argument.type) for name, argument in field.definition.args.items() if name in given}
     declared = ", ".join(f"${name}: {type_}" for name, type_ in arguments.items())
     passed = ", ".join(f"{name}: ${name}" for name in arguments)
-    kind = "mutation" if field.is_mutation else "query"
+    kind = "mutation" if field.is_mutation else "subscription" if field.is_subscription else "query"
     asked = selection if selection is not None else selection_of(field.definition.type)
     return f"{kind}{f'({declared})' if declared else ''} {{ {field.name}{f'({passed})' if passed else ''} {asked} }}"
 

@@ -18,7 +18,8 @@ OF_THE_ACCOUNT = [column for column in COLUMNS if column not in {"operator", "ga
 ROOTS = [
     field
     for field in all_fields()
-    if field.at_root and not field.of and (not field.is_mutation or field.name.startswith("verify"))
+    if field.at_root and not field.of and not field.is_subscription
+    if not field.is_mutation or field.name.startswith("verify")
 ]
 ROOTS_BY_COLUMN = [
     (column, field) for column in OF_THE_ACCOUNT for field in ROOTS if column in MATRIX[str(field)].allowed

@@ -82,7 +82,7 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
             same_code, older = answer(play, who, request, "application/json")
         assert same_code == code
         seen.setdefault(code, set()).add((status, older))
-    assert seen == {code: statuses(status) for code, status, *_ in TOP_LEVEL}
+    assert seen == {code: statuses(status) for code, status, *_ in TOP_LEVEL if status != "in a stream"}
 
 
 def guess_in_vain(play: Play) -> None:

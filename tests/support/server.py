@@ -19,7 +19,7 @@ from resolvers.caller import Deployment
 from server.app import create_app
 from server.housekeeping import Housekeeping
 from server.settings import Settings
-from server.wire_protocol import WireProtocol
+from server.wire_protocol import WEBSOCKETS, WireProtocol
 from tests.support.used import USED
 
 Result = TypeVar("Result")
@@ -157,7 +157,14 @@ def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settin
     """A server on a free port of the loopback address, stopped at the end."""
     app = create_app(Settings(data_dir=data_dir, database_url=SecretStr(database_url), **settings), clock)
     config = uvicorn.Config(
-        app, http=WireProtocol, host="127.0.0.1", port=0, log_level="error", access_log=False, proxy_headers=False
+        app,
+        http=WireProtocol,
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        **WEBSOCKETS,
     )
     server = _Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

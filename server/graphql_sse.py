@@ -1,0 +1,120 @@
+"""Subscriptions over server-sent events: the "distinct connections mode" of GraphQL over SSE, a request for each.
+
+https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from auth.openid import OpenIdUnavailable
+from schema.api import Api
+from schema.context import Context
+from server.graphql_endpoint import (
+    _JSON,
+    BadRequest,
+    _answer,
+    _as_text,
+    _check_operation,
+    _error,
+    _fault,
+    _read_operation,
+)
+from server.graphql_stream import WRITE_SECONDS, Stream, is_last, open_stream
+from server.identification import identify
+from server.settings import Settings
+
+_EVENT_STREAM = "text/event-stream"
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),  # nginx passes on each event as it comes
+)
+_COMPLETE = b"event: complete\ndata:\n\n"
+_KEEP_ALIVE = b":\n\n"
+
+
+class GraphQLEventStreams:
+    """Answers subscriptions to who accepts an event stream and no JSON, and leaves all else to another. An ASGI
+    application."""
+
+    def __init__(self, api: Api, otherwise: ASGIApp) -> None:
+        self._api, self._otherwise = api, otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        accepted = request.headers.get("accept", "")
+        if _EVENT_STREAM not in accepted or "json" in accepted:
+            await self._otherwise(scope, receive, send)
+            return
+        try:
+            operation = _operation_in_address(request) if request.method == "GET" else await _read_operation(request)
+            stream = await open_stream(self._api, operation, Context(await identify(request)))
+        except BadRequest as error:
+            body = {"errors": [_error(str(error), "BAD_REQUEST")]}
+            await _answer(body, error.status, _JSON, error.headers)(scope, receive, send)
+        except OpenIdUnavailable as error:
+            await _answer({"errors": [_fault(error)]}, 503, _JSON)(scope, receive, send)
+        else:
+            settings: Settings = request.app.state.settings
+            await _send_events(stream, settings.subscription_keep_alive_seconds, receive, send)
+
+
+def _operation_in_address(request: Request) -> dict[str, Any]:
+    """GraphQL over HTTP, 5.3: only subscriptions, which take no secret, are answered to GET."""
+    operation: dict[str, Any] = dict(request.query_params)
+    for name in ("variables", "extensions"):
+        with suppress(orjson.JSONDecodeError):
+            operation[name] = orjson.loads(operation.get(name) or "null")
+    _check_operation(operation)
+    return operation
+
+
+async def _send_events(stream: Stream, keep_alive: float, receive: Receive, send: Send) -> None:
+    """Until it ends, who asked is gone, or takes nothing any more."""
+    gone = asyncio.create_task(_until_gone(receive))
+    events = _events(stream, keep_alive)
+
+    async def write() -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        async for event in events:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    writing = asyncio.create_task(write())
+    try:
+        await asyncio.wait({gone, writing}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await stream.close()
+        for task in (gone, writing):
+            task.cancel()
+        await asyncio.gather(gone, writing, return_exceptions=True)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(stream: Stream, keep_alive: float) -> AsyncIterator[bytes]:
+    if stream.has_begun:
+        yield _KEEP_ALIVE  # from here on nothing is missed; and what is between sends on the head of the answer
+    while True:
+        waiting = asyncio.create_task(stream.next())
+        try:
+            while not (await asyncio.wait({waiting}, timeout=keep_alive))[0]:
+                yield _KEEP_ALIVE
+            body = waiting.result()
+        finally:
+            waiting.cancel()
+        if body is not None:
+            yield b"event: next\ndata: " + orjson.dumps(body, default=_as_text) + b"\n\n"
+        if body is None or is_last(body):
+            yield _COMPLETE
+            return

@@ -1,0 +1,70 @@
+"""What both ways of answering a subscription have in common: each answer as the client sees it, until the last."""
+
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError
+
+from schema.api import Api
+from schema.context import Context
+from schema.errors import TOP_LEVEL_CODES
+from schema.execution import Answers
+from server.graphql_endpoint import GraphQLEndpoint, _fault
+
+WRITE_SECONDS = 10
+"""Who takes nothing of an answer for so long is let go of."""
+
+
+class Stream:
+    """The answers to a subscription, in order. One without data is the last and says why there are no more."""
+
+    def __init__(self, answers: Answers | None, context: Context, first: dict[str, Any] | None = None) -> None:
+        self._answers, self._context, self._first = answers, context, first
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to wait for but the reason why not."""
+        return self._answers is not None
+
+    async def next(self) -> dict[str, Any] | None:
+        """None where it has ended as it should."""
+        if self._first is not None or self._answers is None:
+            first, self._first = self._first, None
+            return first
+        try:
+            return await GraphQLEndpoint.present(await anext(self._answers), self._context)
+        except StopAsyncIteration:
+            return None
+        except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
+            return await _last(error, self._context)
+
+    async def close(self) -> None:
+        """Ends it, where nobody waits for more."""
+        if self._answers is not None:
+            await self._answers.aclose()
+
+
+async def open_stream(api: Api, operation: dict[str, Any], context: Context) -> Stream:
+    """The answers from now on: what happens once this has returned is in them."""
+    try:
+        result = await api.executor.subscribe(
+            operation["query"], operation.get("variables"), operation.get("operationName") or None, context
+        )
+        if isinstance(result, ExecutionResult):
+            body = await GraphQLEndpoint.present(result, context)
+            return Stream(None, context, {"errors": body["errors"]})
+        return Stream(result, context)
+    except Exception as error:  # noqa: BLE001
+        return Stream(None, context, await _last(error, context))
+
+
+def is_last(body: dict[str, Any]) -> bool:
+    """Whether an answer is the last."""
+    return "data" not in body
+
+
+async def _last(error: Exception, context: Context) -> dict[str, Any]:
+    if type(error) in TOP_LEVEL_CODES:
+        return await GraphQLEndpoint.present(
+            ExecutionResult(None, [GraphQLError(str(error), original_error=error)]), context
+        )
+    return {"errors": [_fault(error)]}
