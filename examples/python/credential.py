@@ -1,16 +1,20 @@
-"""The life of a credential: generated, opened, logged in with, rotated, revoked.
+"""The life of a credential: generated, opened, logged in with, rotated, revoked, and watched all along.
 
 Takes SEALKEY, EMAIL and PASSWORD from the environment, and the packages of requirements.txt.
 """
 
+import asyncio
 import base64
 import csv
 import os
+from contextlib import aclosing
+from threading import Thread
 from typing import Any
 
 import httpx
-from gql import Client, GraphQLRequest
+from gql import Client, GraphQLRequest, gql
 from gql.transport.httpx import HTTPXTransport
+from gql.transport.websockets import WebsocketsTransport
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
@@ -48,6 +52,9 @@ mutation ($input: RevokeCredentialInput!) {
   revokeCredential(input: $input) { credential { name status } userErrors { message } }
 }
 """
+CHANGES = """
+subscription { credentialChanged { eventType credential { name } } }
+"""
 
 
 class Refused(Exception):
@@ -59,6 +66,7 @@ class Sealkey:
 
     def __init__(self, session: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {session}"} if session else {}
+        self.session = session
         self.client = Client(transport=HTTPXTransport(f"{SEALKEY}/graphql", headers=headers))
 
     def ask(self, document: str, **variables: Any) -> Any:
@@ -67,6 +75,17 @@ class Sealkey:
         if answer.get("userErrors"):
             raise Refused(answer["userErrors"][0]["message"])
         return answer
+
+    async def watch(self, told: list[str]) -> None:
+        """Notes what is told of credentials, over a WebSocket, until two of them are revoked."""
+        who = {"Authorization": f"Bearer {self.session}"}
+        transport = WebsocketsTransport(f"{SEALKEY.replace('http', 'ws')}/graphql", init_payload=who)
+        async with Client(transport=transport) as socket, aclosing(socket.subscribe(gql(CHANGES))) as answers:
+            async for answer in answers:
+                change = answer["credentialChanged"]
+                told.append(f"{change['eventType']} {change['credential']['name']}")
+                if sum(line.startswith("credential.revoked") for line in told) == 2:
+                    break
 
 
 def open_and_log_in(delivery: Any, private_key: JWK) -> str:
@@ -87,6 +106,9 @@ def main() -> None:
     signed_in = Sealkey().ask(SIGN_IN, input=who)
     sealkey = Sealkey(signed_in["sessionToken"])
     print(f"Signed in as {signed_in['viewer']['user']['displayName']}.")
+    told: list[str] = []
+    watching = Thread(target=asyncio.run, args=[sealkey.watch(told)], daemon=True)
+    watching.start()
 
     service = sealkey.ask(SERVICES)["nodes"][0]
     identity = next(each for each in service["identities"]["nodes"] if each["status"] == "ACTIVE")
@@ -109,6 +131,8 @@ def main() -> None:
     revocation = {"credentialId": rotated["credential"]["id"], "reason": "SUPERSEDED", "lineage": True}
     revoked = sealkey.ask(REVOKE, input=revocation)["credential"]
     print(f"{revoked['name']} is {revoked['status']}.")
+    watching.join()
+    print("Was told of:", *told, sep="\n")
 
 
 if __name__ == "__main__":

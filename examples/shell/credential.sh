@@ -1,12 +1,13 @@
 #!/bin/sh
-# The life of a credential: generated, opened, logged in with, rotated, revoked. Takes curl, jq and openssl 3.0 or newer,
-# and SEALKEY, EMAIL and PASSWORD from the environment.
+# The life of a credential: generated, opened, logged in with, rotated, revoked, and watched all along. Takes curl, jq and
+# openssl 3.0 or newer, and SEALKEY, EMAIL and PASSWORD from the environment.
 set -eu
 
 : "${SEALKEY:=http://127.0.0.1:8000}"
 umask 077
 directory=$(mktemp -d)
-trap 'rm -rf "$directory"' EXIT
+watching=
+trap 'kill $watching 2>/dev/null || :; rm -rf "$directory"' EXIT
 cd "$directory"
 
 # Headers and bodies go by files: everybody on the machine sees what stands on a command line.
@@ -46,6 +47,15 @@ jq -n '{input: {email: env.EMAIL, password: env.PASSWORD}}' | graphql 'mutation 
 }'
 answer '"Authorization: Bearer " + .sessionToken' >>headers
 echo "Signed in as $(answer .viewer.user.displayName)."
+
+# What is told of credentials from now on, as server-sent events. With the first byte it has begun.
+jq -n '{query: "subscription { credentialChanged { eventType credential { name } } }"}' >watch.json
+curl -sSN "$SEALKEY/graphql" -H @headers -H 'Accept: text/event-stream' --data-binary @watch.json >events &
+watching=$!
+until [ -s events ]; do
+  kill -0 "$watching"
+  sleep 0.1
+done
 
 echo '{}' | graphql '{
   services(filter: {statuses: [ACTIVE]}) { nodes { id name identities { nodes { id status } } } }
@@ -91,3 +101,10 @@ jq -n --arg credential "$credential" '{input: {credentialId: $credential, reason
     revokeCredential(input: $input) { credential { name status } userErrors { message } }
   }'
 echo "$(answer .credential.name) is $(answer .credential.status)."
+
+until [ "$(grep -c credential.revoked events)" = 2 ]; do
+  kill -0 "$watching"
+  sleep 0.1
+done
+echo "Was told of:"
+sed -n 's/^data: //p' events | jq -r '.data.credentialChanged | "\(.eventType) \(.credential.name)"'

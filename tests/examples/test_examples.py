@@ -30,7 +30,16 @@ Rotated it; the old secret works until 2026-01-16T12:00:00Z.
 Opened {name}.enc.
 Logged in as sealkey_key_[0-9A-Za-z]{{16}}.
 {name} is REVOKED.
+Was told of:
 """
+# A client that does not wait until its subscription has begun may miss the first.
+TOLD = [
+    "credential.generated",
+    "credential.retired",
+    "credential.rotated",
+    "credential.revoked",
+    "credential.revoked",
+]
 LEFT = 'credentials(filter: {statuses: [ACTIVE, RETIRING, EXPIRED, REVOKED], nameContains: "%s"}) { nodes { status } }'
 
 
@@ -44,7 +53,11 @@ def run(play: Play, *command: str | Path, password: str = PASSWORD) -> subproces
 def check(play: Play, name: str, *command: str | Path) -> None:
     done = run(play, *command)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(PRINTED.format(name=name), done.stdout), done.stdout
+    printed = re.match(PRINTED.format(name=name), done.stdout)
+    assert printed, done.stdout
+    told = done.stdout[printed.end() :].splitlines()
+    assert len(told) >= 2
+    assert [line.removesuffix(f" {name}") for line in told] == TOLD[-len(told) :]
     left = play.member.data("{" + LEFT % name + "}")["nodes"]
     assert [each["status"] for each in left] == ["REVOKED", "REVOKED"]
 

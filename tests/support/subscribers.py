@@ -12,6 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.support.server import Client
+from tests.support.used import USED
 
 CHANGES = """subscription Changes {
     credentialChanged { eventType occurredAt credential { id name status usable blockers service { code } } }
@@ -22,8 +23,8 @@ PATIENCE = 10
 class EventStream:
     """An answer of server-sent events, one by one."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
+    def __init__(self, response: httpx.Response, document: str) -> None:
+        self.response, self.document = response, document
         self._lines = response.iter_lines()
 
     def first(self) -> Any:
@@ -47,6 +48,7 @@ class EventStream:
         """The change that the next event is."""
         event, body = self.next()
         assert (event, "errors" in body) == ("next", False), body
+        USED.record(self.document, {}, body["data"])
         return body["data"]["credentialChanged"]
 
     def told(self) -> tuple[str, str]:
@@ -72,7 +74,7 @@ def streaming(client: Client, document: str = CHANGES, /, **options: Any) -> Ite
         httpx.Client(trust_env=False) as http,
         http.stream(wanted.pop("method", "POST"), f"{client.url}/graphql", headers=headers, **wanted) as response,
     ):
-        yield EventStream(response)
+        yield EventStream(response, document)
 
 
 class Socket:

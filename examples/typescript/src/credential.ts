@@ -1,7 +1,11 @@
-// The life of a credential: generated, opened, logged in with, rotated, revoked. Each document is checked against the
-// schema when this is built, and what is sent and answered has the types that follow from it.
+// The life of a credential: generated, opened, logged in with, rotated, revoked, and watched all along. Each document is
+// checked against the schema when this is built, and what is sent and answered has the types that follow from it.
 import { Client, fetchExchange, type OperationResult } from "@urql/core";
+import { print } from "graphql";
+import { createClient } from "graphql-ws";
 import { compactDecrypt, exportSPKI, generateKeyPair } from "jose";
+import WebSocket from "ws";
+import type { ChangesSubscription } from "./gql/graphql.js";
 import { graphql } from "./gql/index.js";
 
 const { SEALKEY = "http://127.0.0.1:8000", EMAIL = "", PASSWORD = "" } = process.env;
@@ -79,6 +83,29 @@ const Revoke = graphql(`
   }
 `);
 
+const Changes = graphql(`
+  subscription Changes {
+    credentialChanged { eventType credential { name } }
+  }
+`);
+
+// What is told of credentials, over a WebSocket, until two of them are revoked.
+async function watch(): Promise<string[]> {
+  const url = `${SEALKEY.replace("http", "ws")}/graphql`;
+  const connectionParams = { Authorization: `Bearer ${session}` };
+  const socket = createClient({ url, connectionParams, webSocketImpl: WebSocket });
+  const told = [];
+  let revoked = 0;
+  for await (const { data, errors } of socket.iterate<ChangesSubscription>({ query: print(Changes) })) {
+    if (!data) throw errors?.[0] ?? new Error("There is no answer.");
+    const { eventType, credential } = data.credentialChanged;
+    told.push(`${eventType} ${credential.name}`);
+    if (eventType === "credential.revoked" && ++revoked === 2) break;
+  }
+  await socket.dispose();
+  return told;
+}
+
 type Delivery = { file?: { name: string; contentBase64: string } };
 
 // The file is a JWE, with a line of CSV for key and secret in it.
@@ -105,6 +132,7 @@ const { signIn } = answered(await client.mutation(SignIn, { input: { email: EMAI
 const { sessionToken, viewer } = accepted(signIn);
 session = sessionToken;
 console.log(`Signed in as ${viewer.user.displayName}.`);
+const watching = watch();
 
 const { services } = answered(await client.query(Services, {}));
 const service = services.nodes[0];
@@ -132,3 +160,4 @@ const revocation = { credentialId: rotated.credential.id, reason: "SUPERSEDED", 
 const { revokeCredential } = answered(await client.mutation(Revoke, { input: revocation }));
 const { credential } = accepted(revokeCredential);
 console.log(`${credential.name} is ${credential.status}.`);
+console.log(`Was told of:\n${(await watching).join("\n")}`);
