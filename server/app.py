@@ -4,13 +4,14 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.crypto.keyring import read_keyring
 from auth.openid import OpenIdProvider
@@ -33,11 +34,19 @@ GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 
 
 class Server(Starlette):
-    """Starlette, but for the one path that is too busy for it."""
+    """Starlette, but for the two paths that are too busy for its routing and middleware."""
+
+    def __init__(self, graphql: ASGIApp, **named: Any) -> None:
+        super().__init__(middleware=[Middleware(RequestLog)], **named)
+        self._graphql = RequestLog(graphql)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_verify(scope["path"]):
+        path = scope["path"] if scope["type"] == "http" else ""
+        if is_verify(path):
             await verify(self.state.deployment, scope, send)
+        elif path == "/graphql":
+            scope["app"] = self
+            await self._graphql(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -57,9 +66,9 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
     api = api_for(settings)
     endpoint = GraphQLEndpoint(api, strict_status=settings.graphql_strict_status)
     return Server(
+        GraphQLEventStreams(api, otherwise=endpoint),
         routes=[
             Route("/", to_graphiql),
-            Route("/graphql", GraphQLEventStreams(api, otherwise=endpoint)),
             WebSocketRoute("/graphql", GraphQLWebSocket(api)),
             graphiql.schema_route(api.as_str()),
             *graphiql.routes(GRAPHIQL_DIST),
@@ -67,7 +76,6 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             Route("/healthz", healthy),
             Route("/readyz", ready),
         ],
-        middleware=[Middleware(RequestLog)],
         lifespan=lifespan,
     )
 
