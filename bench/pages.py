@@ -22,7 +22,7 @@ from bench import data as bench_data
 from bench.audit_events import add_audit_events
 from bench.connection import Connection, graphql
 from bench.data import Data
-from bench.load import Load, Request, Wrk, post
+from bench.load import Request, Wrk, post
 from bench.peers import running_postgraphile
 from bench.progress import say
 from bench.report import machine, markdown
@@ -194,24 +194,34 @@ def _beside_others(ours: Server, theirs: Server, stock: Server, data: Data, opti
         rounds = [
             (_rate(ours, our_request, options), _rate(their, their_request, options)) for _ in range(options.rounds)
         ]
-        our_rate, their_rate = (median(each.per_second for each in side) for side in zip(*rounds, strict=True))
+        rates = [f"{median(each.per_second for each in side):,.0f}" for side in zip(*rounds, strict=True)]
+        cpu = [f"{median(each.cpu for each in side) * 1e3:.2f}" for side in zip(*rounds, strict=True)]
         ratio = median(a.per_second / b.per_second for a, b in rounds)
-        rows.append([name, other, f"{our_rate:,.0f}", f"{their_rate:,.0f}", f"{ratio:.2f}"])
+        rows.append([name, other, *rates, f"{ratio:.2f}", *cpu])
         say(" ".join(rows[-1]))
     return [
         f"Over {options.connections} connections, medians of {options.rounds} rounds of {options.seconds:g} s, in each "
         "of which both were asked, the other standing still; one process each, PostgreSQL beside them.",
-        markdown(["what is asked", "of whom else", "Sealkey, a second", "they, a second", "ratio"], rows),
+        markdown(["what is asked", "beside", "Sealkey/s", "they/s", "ratio", "Sealkey CPU ms", "their CPU ms"], rows),
     ]
 
 
-def _rate(server: Server, request: Request, options: Options) -> Load:
+class _Rate(NamedTuple):
+    """Answers a second, and seconds of the server's CPU for each."""
+
+    per_second: float
+    cpu: float
+
+
+def _rate(server: Server, request: Request, options: Options) -> _Rate:
     server.thaw()
     wrk = Wrk(options.connections)
     wrk.look(server.address, request, seconds=options.seconds / 3, seed=1)
+    before = server.cpu_seconds()
     load = wrk.ask(server.address, request, seconds=options.seconds, seed=1)
+    cpu = (server.cpu_seconds() - before) / load.requests
     server.freeze()
-    return load
+    return _Rate(load.per_second, cpu)
 
 
 def _request(
