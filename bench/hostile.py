@@ -1,6 +1,7 @@
 """Requests as large as somebody might send who means no good: how long the server is busy with refusing each, without
 a socket between."""
 
+import logging
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -8,6 +9,7 @@ from time import perf_counter
 
 import httpx
 import orjson
+import structlog
 
 from server.app import create_app
 from server.settings import Settings
@@ -48,6 +50,7 @@ _BODIES: dict[str, bytes] = {
 
 
 async def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     print("Refusing what is too large: milliseconds, the median and the longest of", ROUNDS)
     with tempfile.TemporaryDirectory() as directory:
         app = create_app(Settings(data_dir=Path(directory)))
