@@ -10,6 +10,7 @@ from auth.opaque_token import TokenPurpose, hash_token, purpose_of
 from auth.principal import Principal
 from models.access_token import AccessToken
 from models.account import Account, AccountStatus
+from models.rows import find
 from models.user import Session, User, UserStatus
 
 # When a token was last used is known to the minute, and costs a write only that often.
@@ -36,10 +37,8 @@ async def find_principal(token: Secret, now: datetime, rules: SessionRules) -> P
 
 
 async def _of_session(token: Secret, now: datetime, rules: SessionRules) -> Principal | None:
-    session = (
-        await living_sessions(now, rules).get_or_none(token_hash=hash_token(token)).select_related("user__account")
-    )
-    if session is None or not is_active(session.user):
+    session = await find(Session, "token_hash", hash_token(token), "user__account")
+    if session is None or not _is_living(session, now, rules) or not is_active(session.user):
         return None
     if session.last_seen_at <= now - _A_MINUTE:
         await _note(Session.filter(id=session.id), "last_seen_at", now)
@@ -49,6 +48,11 @@ async def _of_session(token: Secret, now: datetime, rules: SessionRules) -> Prin
 def living_sessions(now: datetime, rules: SessionRules) -> QuerySet[Session]:
     """Sessions that have neither ended nor lain idle for too long."""
     return Session.filter(ended_at__isnull=True, expires_at__gt=now, last_seen_at__gt=now - rules.idle)
+
+
+def _is_living(session: Session, now: datetime, rules: SessionRules) -> bool:
+    """The same rule as `living_sessions`, for a row."""
+    return session.ended_at is None and session.expires_at > now and session.last_seen_at > now - rules.idle
 
 
 def living_tokens(now: datetime) -> QuerySet[AccessToken]:

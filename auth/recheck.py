@@ -4,7 +4,6 @@ For connections that stay open: over them nobody sends a token again.
 """
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -32,14 +31,14 @@ class _Facts(NamedTuple):
 
 async def recheck(principals: Sequence[Principal], now: datetime, rules: SessionRules) -> list[Principal | None]:
     """These people as they are now, in this order; None for who is no longer here. At most a statement for all
-    sessions, one for all tokens and one for all whom an OpenID provider vouched for. Being asked about is no use of a
-    session or token."""
+    sessions, one for all tokens, one for all whom an OpenID provider vouched for, and one for each whose rights have
+    changed. Being asked about is no use of a session or token."""
     facts = {
         **await _facts(living_sessions(now, rules), "user__", {each.session_id for each in principals}),
         **await _facts(living_tokens(now), "user__", {each.token_id for each in principals}),
         **await _facts(User.all(), "", {each.user_id for each in principals if _is_vouched_for(each)}),
     }
-    return [_as_now(each, facts.get(_shown_by(each)), now) for each in principals]
+    return [await _as_now(each, facts.get(_shown_by(each)), now) for each in principals]
 
 
 def _is_vouched_for(principal: Principal) -> bool:
@@ -66,12 +65,11 @@ async def _facts(
     }
 
 
-def _as_now(principal: Principal, facts: _Facts | None, now: datetime) -> Principal | None:
+async def _as_now(principal: Principal, facts: _Facts | None, now: datetime) -> Principal | None:
     has_ended = principal.ends_at is not None and principal.ends_at <= now
     if has_ended or facts is None or not facts.is_active or principal.user is None:
         return None
     if (principal.user.role, principal.user.api_access) == (facts.role, facts.api_access):
         return principal
-    user = copy(principal.user)
-    user.role, user.api_access = facts.role, facts.api_access
-    return replace(principal, role=facts.role, user=user)
+    user = await User.get(id=principal.user.id).select_related("account")
+    return replace(principal, role=user.role, user=user)

@@ -191,8 +191,13 @@ async def answered_soon(asking: Coroutine[Any, Any, Answer]) -> Answer:
     return asked.result()
 
 
+def dialect() -> str:
+    """sqlite or postgres."""
+    return str(get_connections().get("default").capabilities.dialect)
+
+
 def is_sqlite() -> bool:
-    return bool(get_connections().get("default").capabilities.dialect == "sqlite")
+    return dialect() == "sqlite"
 
 
 def read_row_here(query: str, *values: Any) -> Any:

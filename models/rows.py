@@ -23,6 +23,8 @@ from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from models.database import dialect, fetch_row
+
 Row = TypeVar("Row", bound=Model)
 Parent = TypeVar("Parent", UUID, str)
 Parents = Sequence[UUID] | Sequence[str]
@@ -37,6 +39,15 @@ async def read(query: QuerySet[Row]) -> list[Row]:
     _, table, conditions = inner.partition(whole.table)
     found = await _execute(query, f"{whole.columns}{table}{whole.joins}{conditions}", values)
     return [row for row, _ in _made(whole, found)]
+
+
+async def find(model: type[Row], column: str, value: str, *beside: str) -> Row | None:
+    """The row that has a value in a column which is unique, with those beside it; past Tortoise altogether, for what
+    is asked with each request. It is one that is committed."""
+    whole = _whole_of(model, frozenset(beside), dialect())
+    table = model._meta.db_table
+    values = await fetch_row(f'{whole.columns}{whole.table}{whole.joins} WHERE "{table}"."{column}" = $1', value)
+    return None if values is None else cast(Row, whole.row(tuple(values)))
 
 
 async def read_for_each(query: QuerySet[Row], parents: Sequence[Parent], limit: int) -> Mapping[Parent, list[Row]]:

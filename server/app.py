@@ -1,6 +1,5 @@
 """The front door: all the wiring on one screen."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -93,13 +92,7 @@ def api_for(settings: Settings) -> Api:
 def create_app_from_environment() -> Starlette:
     """For uvicorn's workers, which can only be given a name."""
     configure_logs()
-    app = create_app(load_settings())
-    # All that is there by now stays, and there is much of it: it is not to be looked through for garbage again and
-    # again, least of all while a page of rows is made.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    return app
+    return create_app(load_settings())
 
 
 @asynccontextmanager
