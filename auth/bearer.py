@@ -62,30 +62,27 @@ def living_tokens(now: datetime) -> QuerySet[AccessToken]:
 
 async def find_access_token(token_hash: str) -> AccessToken | None:
     """A token's row, with what decides whether it works."""
-    return await AccessToken.get_or_none(token_hash=token_hash).select_related("account", "user__account")
+    return await find(AccessToken, "token_hash", token_hash, "account", "user__account")
 
 
 async def _of_access_token(token: Secret, now: datetime) -> Principal | None:
     found = await find_access_token(hash_token(token))
-    return Principal.of_token(found) if found and await works(found, now) else None
+    return Principal.of_token(found) if found and await works_until(found, now) else None
 
 
-async def works(token: AccessToken, now: datetime) -> bool:
-    """Whether a token, loaded with whom it speaks for, may be used: of an active user in an account that is not
-    suspended. That it was is noted. The answer holds until `works_until`, unless a row has changed."""
+async def works_until(token: AccessToken, now: datetime) -> datetime | None:
+    """Until when a token, loaded with whom it speaks for, may be used without being looked at again, unless a row
+    changes; None where it may not be used now: it works while its user is active in an account that is not suspended.
+    That it was used is noted."""
     if not token.works(now) or not _account_is_active(token.account):
-        return False
+        return None
     if token.user is not None and not is_active(token.user):
-        return False
-    if token.last_used_at <= now - _A_MINUTE:
+        return None
+    used_at = token.last_used_at
+    if used_at <= now - _A_MINUTE:
         await _note(AccessToken.filter(id=token.id), "last_used_at", now)
-        token.last_used_at = now
-    return True
-
-
-def works_until(token: AccessToken) -> datetime:
-    """Of a token that works: when it ends, or its use is to be noted again."""
-    return min(token.expires_at, token.last_used_at + _A_MINUTE)
+        used_at = now
+    return min(token.expires_at, used_at + _A_MINUTE)
 
 
 def is_active(user: User) -> bool:

@@ -44,10 +44,11 @@ class Gateway:
     token: AccessToken
     principal: Principal
     scope: Scope
+    works_from: datetime
     works_until: datetime
 
     def is_known_to_work(self, now: datetime) -> bool:
-        return self.token.last_used_at <= now < self.works_until
+        return self.works_from <= now < self.works_until
 
 
 class CheckMemory:

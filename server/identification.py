@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 
-from auth.bearer import find_access_token, find_principal, works, works_until
+from auth.bearer import find_access_token, find_principal, works_until
 from auth.crypto.secret import Secret
 from auth.opaque_token import TokenPurpose, hash_sent_token, hash_token, purpose_of
 from auth.openid import OpenIdProvider, OpenIdRefused
@@ -53,12 +53,13 @@ async def find_gateway(deployment: Deployment, token: Secret, now: datetime) -> 
     if gateway is not None and gateway.is_known_to_work(now):
         return gateway.principal
     row = gateway.token if gateway else await find_access_token(token_hash)
-    if row is None or not await works(row, now):
+    until = await works_until(row, now) if row else None
+    if row is None or until is None:
         return None
     principal = Principal.of_token(row)
     with suppress(Denied):  # What may not check credentials is no gateway's, and looked up each time.
         scope = authorize(principal, Permission.VERIFY_CREDENTIALS)
-        memory.remember_gateway(token_hash, Gateway(row, principal, scope, works_until(row)), epoch)
+        memory.remember_gateway(token_hash, Gateway(row, principal, scope, now, until), epoch)
     return principal
 
 
