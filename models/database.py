@@ -1,6 +1,7 @@
 """The one door to the database: connecting, migrating, and transactions."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -59,6 +60,8 @@ _SQLITE_PRAGMAS = {
     # REPLACE removes rows; only with this do the triggers that refuse it hear of that.
     "recursive_triggers": "ON",
 }
+# Where Tortoise writes its statements.
+_LOGGER = logging.getLogger("tortoise.db_client")
 _ANSWER_SECONDS = 2
 # asyncio itself keeps no task from being collected.
 _left: set[asyncio.Future[Any]] = set()
@@ -171,7 +174,8 @@ async def fetch_row(query: str, *values: Any) -> Any:
     are $1, and the row is one that is committed. Raises what the driver raises."""
     client = get_connections().get("default")
     if isinstance(client, ImmediateSqliteClient):
-        return client.read_row(query.replace("$1", "?"), values)
+        return read_row_here(query, *values)
+    _LOGGER.debug("%s: %s", query, values)
     async with client.acquire_connection() as connection:
         return await connection.fetchrow(query, *values)
 
@@ -204,6 +208,7 @@ def read_row_here(query: str, *values: Any) -> Any:
     """As `fetch_row`, at once: on SQLite."""
     client = get_connections().get("default")
     assert isinstance(client, ImmediateSqliteClient)  # noqa: S101  (who asks has asked for that)
+    _LOGGER.debug("%s: %s", query, values)
     return client.read_row(query.replace("$1", "?"), values)
 
 

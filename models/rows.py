@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from types import FunctionType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import orjson
@@ -137,6 +137,11 @@ async def _execute(query: QuerySet[Any], sql: str, values: list[Any]) -> Sequenc
     return cast(Sequence[Any], found)
 
 
+def model_of(row: Model) -> type[Model]:
+    """What a row is a row of, whichever way it was read."""
+    return row.model if isinstance(row, _Light) else type(row)
+
+
 # What a row becomes
 
 
@@ -145,6 +150,7 @@ class _Light:
     it; and it follows the model's rules. It can't be changed or saved."""
 
     __slots__ = ("values",)
+    model: ClassVar[type[Model]]
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = values
@@ -202,7 +208,7 @@ def _row_of(model: type[Model], places: Mapping[str, int], dialect: str) -> type
     for column, place in places.items():
         name = meta.fields_db_projection_reverse[column]
         columns[name] = _column(place, _conversion(meta.fields_map[name], dialect))
-    named = {**rules, **columns, "pk": columns[meta.pk_attr], "__slots__": ()}
+    named = {**rules, **columns, "pk": columns[meta.pk_attr], "__slots__": (), "model": model}
     return type(model.__name__, (_Light,), named)
 
 

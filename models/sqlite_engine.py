@@ -61,7 +61,8 @@ class ImmediateSqliteClient(SqliteClient):
         except sqlite3.Error as error:
             # Whatever it was, the next one begins anew: the file may have been there for the last time, or be back.
             self._close_reader()
-            raise DBConnectionError(error) from error
+            is_wrong = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+            raise (OperationalError if is_wrong else DBConnectionError)(error) from error
 
     async def close(self) -> None:
         self._close_reader()

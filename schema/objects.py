@@ -26,7 +26,7 @@ from models.credential import CredentialBlocker, CredentialStatus, RevocationRea
 from models.identity import IdentityKind, IdentityStatus
 from models.ids import Kind, global_id
 from models.instants import or_none
-from models.rows import Parent
+from models.rows import Parent, model_of
 from models.service import ServiceStatus
 from models.user import Role, UserStatus
 from resolvers.caller import Caller
@@ -454,4 +454,4 @@ _OBJECT_OF: dict[type, Callable[[Any, Caller], Node]] = {
 
 def node_of(row: Any, caller: Caller) -> Node | None:
     """The object of any row; None for None."""
-    return None if row is None else _OBJECT_OF[type(row)](row, caller)
+    return None if row is None else _OBJECT_OF[model_of(row)](row, caller)

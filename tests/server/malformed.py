@@ -129,7 +129,7 @@ MALFORMED: dict[str, Sent] = {
     "a type that is not there": operation("query ($a: Nothing) { __typename @skip(if: $a) }"),
     "a variable that is not there": operation("{ node(id: $a) { id } }"),
     "two meanings of one name": operation("{ a: __typename a: viewer { role } }"),
-    "a subscription": operation("subscription { anything }"),
+    "a subscription": operation("subscription { credentialChanged { eventType } }"),
     "the schema's own language": operation("type Query { a: Int }"),
     # Operations that can't be told, values that do not fit.
     "two operations and no name": operation(TWO),
