@@ -89,9 +89,9 @@ def verify_at_once(
     return None if found is None else judge(deployment, scope, found, service, client_address, now)
 
 
-async def verify_credential(caller: Caller, question: Question) -> Verdict:
-    """What a gateway asks."""
-    began = monotonic()
+async def verify_credential(caller: Caller, question: Question, began: float | None = None) -> Verdict:
+    """What a gateway asks. `began`: when work on it began, by time.monotonic, if that was before."""
+    began = began or monotonic()
     verdict = await _verify(caller, authorize(caller.principal, Permission.VERIFY_CREDENTIALS), question)
     if verdict.known is None:
         await _conceal(began)

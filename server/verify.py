@@ -14,6 +14,7 @@ from binascii import a2b_base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from urllib.parse import parse_qsl
 
 import orjson
@@ -31,6 +32,8 @@ from server.identification import find_gateway, remembered_gateway
 from server.logs import log_fault
 
 PATH = "/verify"
+BEGAN = "sealkey.began"
+"""Where the scope's state says when work on a request began, if that was before."""
 Header = tuple[bytes, bytes]
 # All that is read of a request. A second one of the same name is its client's, and nobody knows which is which.
 _READ = frozenset(
@@ -91,14 +94,14 @@ def is_verify(path: str) -> bool:
 async def verify(deployment: Deployment, scope: Scope, send: Send) -> None:
     """200 to let in, 401 or 403 not to; the code says why. 400 where the gateway is not set up right, 503 where it
     can't be decided now."""
-    wants_json = False
+    wants_json, began = False, scope.get("state", {}).get(BEGAN) or monotonic()
     try:
         headers = _read(scope["headers"])
         wants_json = b"application/json" in headers.get(b"accept", b"")
         asked = _asked(deployment, scope["path"] == PATH, scope["query_string"], headers)
         verdict = _at_once(deployment, asked)
         if verdict is None:
-            verdict = await answered_soon(_later(deployment, asked, scope["client"]))
+            verdict = await answered_soon(_later(deployment, asked, scope["client"], began))
     except _Ambiguous:
         await _send(send, 400, _refusal(b"BAD_REQUEST"), wants_json)
     except Denied:
@@ -189,7 +192,7 @@ def _at_once(deployment: Deployment, asked: _Asked) -> Verdict | None:
     )
 
 
-async def _later(deployment: Deployment, asked: _Asked, client: tuple[str, int] | None) -> Verdict:
+async def _later(deployment: Deployment, asked: _Asked, client: tuple[str, int] | None, began: float) -> Verdict:
     token = Secret(asked.gateway_token.decode("latin-1")) if asked.gateway_token else None
     principal = await find_gateway(deployment, token, asked.now) if token else None
     caller = Caller(principal, client[0] if client else None, asked.now, deployment)
@@ -199,7 +202,8 @@ async def _later(deployment: Deployment, asked: _Asked, client: tuple[str, int] 
             caller, access_token, service=asked.service, client_address=asked.client_address
         )
     key, _, secret = asked.shown.decode(errors="replace").partition(":")
-    return await verify_credential(caller, Question(key, Secret(secret), asked.service, asked.client_address))
+    question = Question(key, Secret(secret), asked.service, asked.client_address)
+    return await verify_credential(caller, question, began)
 
 
 def _basic(shown: bytes) -> bytes:

@@ -6,12 +6,13 @@ through one by one; all of that costs more than such a check. What can't be answ
 """
 
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from server.verify import PATH, verify_at_once
+from server.verify import BEGAN, PATH, verify_at_once
 
 _PATH = PATH.encode()
 _COMPLETED_WITHIN = 0.2  # seconds
@@ -28,7 +29,7 @@ class WireProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.url.startswith(_PATH):
-            answer = None
+            answer, began = None, monotonic()
             with suppress(Exception):  # which the other way will meet too, and knows what to do with
                 answer = self._answer_at_once()
             if answer is not None:
@@ -36,6 +37,8 @@ class WireProtocol(HttpToolsProtocol):
                 self.transport.write(answer)
                 self.on_response_complete()
                 return
+            # What has been tried in vain counts as well: for how long tells whether there is such a key.
+            self.scope["state"][BEGAN] = began
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
