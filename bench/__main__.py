@@ -31,7 +31,7 @@ from bench.micro import main as micro_main
 from bench.pages import SHORT
 from bench.peers import peers
 from bench.report import report
-from bench.servers import ServerFailed, running_sealkey
+from bench.servers import USAGE_FLUSH_SECONDS, ServerFailed, running_sealkey
 from bench.throughput import DATABASES, Options, filled_database, measure
 
 _EXPECTED = (LoadFailed, ServerFailed, stale.StalenessFailed, watching.SubscribersFailed)
@@ -65,6 +65,7 @@ def main() -> None:
 )
 @click.option("--only", multiple=True, metavar="PATTERN", help="As in sqlite/verify-warm/1, or a part. Repeatable.")
 @click.option("--peers/--no-peers", "with_peers", default=True, help="Measure others' servers beside.")
+@click.option("--flushes-every", type=click.IntRange(1), default=USAGE_FLUSH_SECONDS, help="Seconds.")
 @click.option("--fresh", is_flag=True, help="Make the rows anew.")
 def throughput(
     credentials: int,
@@ -75,12 +76,13 @@ def throughput(
     seed: int,
     only: tuple[str, ...],
     with_peers: bool,
+    flushes_every: int,
     fresh: bool,
 ) -> None:
     """Requests a second, beside an empty answer."""
     _require_wrk()
     warm = warm or max(1, credentials // 10)
-    options = Options(credentials, rounds, seconds, connections, seed, only)
+    options = Options(credentials, rounds, seconds, connections, seed, only, flushes_every)
     try:
         data = bench_data.prepare(HOME / "data", credentials=credentials, warm=warm, seed=seed, fresh=fresh)
         others = partial(peers, HOME / "peers") if with_peers else None

@@ -31,6 +31,7 @@ class Options:
     connections: int
     seed: int
     only: tuple[str, ...]
+    flushes_every: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ def measure(data: Data, options: Options, runs: Path, peers: Peers | None) -> li
             empty = Subject(
                 "empty", EMPTY, workers, partial(running_empty, runs / f"empty-{workers}.log", workers=workers)
             )
-            ours = [_subject(starts, data, runs, database, case, workers) for database in DATABASES for case in CASES]
+            ours = [
+                _subject(starts, data, runs, database, case, workers, options.flushes_every)
+                for database in DATABASES
+                for case in CASES
+            ]
             others = peers(data, runs, workers) if peers else []
             chosen = [each for each in [*ours, *others] if is_chosen(each.name, options.only)]
             if chosen:
@@ -107,11 +112,13 @@ def filled_database(data: Data, database: str, runs: Path) -> Iterator[str]:
             yield url
 
 
-def _subject(databases: _Databases, data: Data, runs: Path, database: str, case: Case, workers: int) -> Subject:
+def _subject(
+    databases: _Databases, data: Data, runs: Path, database: str, case: Case, workers: int, flushes_every: int
+) -> Subject:
     log = runs / f"{database}-{case.name}-{workers}.log"
 
     def start() -> AbstractContextManager[Server]:
-        return running_sealkey(data, databases.url(database), log, workers=workers)
+        return running_sealkey(data, databases.url(database), log, workers=workers, flushes_every=flushes_every)
 
     return Subject(database, case, workers, start)
 

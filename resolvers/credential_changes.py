@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
+from time import monotonic
 from typing import NamedTuple, Self
 from uuid import UUID
 
@@ -38,6 +39,8 @@ OwnersOf = Callable[[UUID], set[UUID] | None]
 _EVENTS_AT_ONCE = 5_000
 _ROWS_AT_ONCE = 500
 _CHAINS_AT_ONCE = 100
+# Who is still here is asked again in the middle of telling, if that takes longer.
+_DECIDED_SECONDS = 0.25
 # Whom a change is told, each one's own scope decides.
 _ALL = Scope(Permission.READ_CREDENTIALS, None, None)
 
@@ -89,9 +92,13 @@ async def follow(watches: Watches, now: datetime, rules: SessionRules) -> None:
             return
         events, upto = await _events_after(seen, await read_heads(watches.accounts))
         await watches.decide(now, rules)
+        decided = monotonic()
         async for event, changes in _changes_in(events, now, watches.owners_of):
             # Should the rest of it not be read, it is told again, whole.
             seen[event.chain_id] = event.sequence - 1
+            if monotonic() - decided > _DECIDED_SECONDS:
+                await watches.decide(now, rules)
+                decided = monotonic()
             for change in changes:
                 watches.tell(change)
             await asyncio.sleep(0)  # so that those who are quick can take it

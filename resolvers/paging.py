@@ -214,32 +214,39 @@ class _Beyond(Q):
 def cursor_of(order: Order, row: Any) -> str:
     """The cursor of a row in a list of this order."""
     value = None if order.column == "id" else getattr(row, order.column)
-    return _write(order.column, _Mark(value, row.pk))
+    return _write(_table(model_rows.model_of(row)), order.column, _Mark(value, row.pk))
 
 
-def _write(column: str, mark: _Mark) -> str:
-    return urlsafe_b64encode(orjson.dumps([column, mark.value, str(mark.id)])).rstrip(b"=").decode()
+def _table(model: type[Model]) -> str:
+    return str(model._meta.db_table)
+
+
+def _write(table: str, column: str, mark: _Mark) -> str:
+    return urlsafe_b64encode(orjson.dumps([table, column, mark.value, str(mark.id)])).rstrip(b"=").decode()
 
 
 def _decode(model: type[Model], order: Order, cursor: str) -> _Mark:
     try:
-        column, mark = _read(cursor)
+        table, column, mark = _read(cursor)
         if column == order.column and mark.value is not None:
             model._meta.fields_map[column].validate(mark.value)
     except (ValueError, TypeError, AttributeError, OverflowError, ValidationError):
         raise BadArgument("This is not a cursor of ours: pass back one that a page of this list gave.") from None
+    if table != _table(model):
+        raise BadArgument("This cursor belongs to another list: pass back one that a page of this list gave.")
     if column != order.column:
         raise BadArgument("This cursor belongs to another order of the list: start again from the first page.")
     return mark
 
 
-def _read(cursor: str) -> tuple[str, _Mark]:
-    """The column and the mark in a cursor that is spelled as `_write` spells it. Raises all sorts of errors."""
-    column, value, row_id = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+def _read(cursor: str) -> tuple[str, str, _Mark]:
+    """The table, the column and the mark in a cursor that is spelled as `_write` spells it. Raises all sorts of
+    errors."""
+    table, column, value, row_id = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     mark = _Mark(_value(column, value), UUID(row_id))
-    if _write(column, mark) != cursor:
+    if _write(table, column, mark) != cursor:
         raise ValueError
-    return column, mark
+    return table, column, mark
 
 
 def _value(column: Any, value: Any) -> Any:

@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 import schema.enums
 from schema.budget import Allowance
 from schema.execution import Executor
+from schema.introspection import tell_of_any_type
 from schema.limits import STANDARD, Limits
 from schema.manifest import read_manifest
 from schema.mutations.accounts import AccountMutations
@@ -64,6 +65,7 @@ class Api(strawberry.Schema):
     def executor(self) -> Executor:
         """What executes operations."""
         take_input_as_it_is(self._schema)
+        tell_of_any_type(self._schema)
         return Executor(self._schema, self.limits, self.allowance)
 
 

@@ -45,6 +45,9 @@ _DAYS = 30
 # What goes wrong rarely goes wrong in several ways.
 _ASSUMED_OF = {"userErrors": 1}
 
+# Where introspection begins with one type.
+_ONE_TYPE = frozenset({"__type", "queryType", "mutationType", "subscriptionType"})
+
 Arguments: TypeAlias = Mapping[str, Any]
 Variables: TypeAlias = Mapping[str, Any]
 Size: TypeAlias = float | Callable[[Variables], int]
@@ -113,6 +116,7 @@ class Pricing:
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
         self._assumed = {**_introspection_sizes(schema), **_ASSUMED_OF}
+        self._singled_out = _how_much_larger(schema)
 
     def operations(self, survey: Survey) -> dict[str | None, Operation]:
         """The operations of a valid document by name; one that is alone also by None."""
@@ -175,11 +179,16 @@ class Pricing:
         size = _size(sized_by, node) if sized_by else self._assumed.get(node.name.value, _ASSUMED)
         if not is_list_type(get_nullable_type(field.type)):
             inside.add(below.each, size)
-            selected.once.add(inside, self._assumed["ofType"] if node.name.value == "ofType" else 1)
+            selected.once.add(inside, self._times(node.name.value))
         elif _is_sized_above(parent.name, node.name.value):
             selected.each.add(inside)
         else:
             selected.once.add(inside, size)
+
+    def _times(self, name: str) -> float:
+        if name in _ONE_TYPE:
+            return self._singled_out
+        return self._assumed["ofType"] if name == "ofType" else 1
 
 
 def _weight(parent: str, name: str, field: GraphQLField) -> int:
@@ -255,8 +264,8 @@ def _defaults(operation: OperationDefinitionNode) -> Variables:
 
 
 def _introspection_sizes(schema: GraphQLSchema) -> dict[str, float]:
-    """How long the lists of introspection are, on average, by the name of the field; and how often there is an
-    `ofType`."""
+    """How long the lists of introspection are, on average where there is anything in them, by the name of the field;
+    and how often there is an `ofType`."""
     types: list[Any] = list(schema.type_map.values())
     fields = [field for type_ in types for field in getattr(type_, "fields", {}).values()]
     wrappers = sum(str(field.type).count("!") + str(field.type).count("[") for field in fields)
@@ -272,4 +281,11 @@ def _introspection_sizes(schema: GraphQLSchema) -> dict[str, float]:
 
 
 def _average(owners: list[Any], attribute: str) -> float:
-    return sum(len(getattr(owner, attribute, ())) for owner in owners) / len(owners)
+    lengths = [length for owner in owners if (length := len(getattr(owner, attribute, ())))]
+    return sum(lengths) / len(lengths) if lengths else 1
+
+
+def _how_much_larger(schema: GraphQLSchema) -> float:
+    """How many times the fields that a type has on average the one with the most has, which a client may single out."""
+    types: list[Any] = list(schema.type_map.values())
+    return max(len(getattr(type_, "fields", ())) for type_ in types) / _average(types, "fields")

@@ -6,9 +6,10 @@ operation itself. What those extensions did is done here.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeGuard
+from functools import partial
+from typing import Any, Self, TypeAlias, TypeGuard
 
 from graphql import (
     DocumentNode,
@@ -40,8 +41,14 @@ _CACHED_DOCUMENTS = 256
 # Parsed, a document takes some 300 to 400 times its length.
 _CACHED_CHARACTERS = 128 * 1024
 _STANDARD_ALLOWANCE = Allowance()
+_PLANNED_FIELDS = 300
+_TOO_COSTLY = "This operation costs too much; ask for smaller pages"
 _STREAM_ONLY = "A subscription is answered by a stream: send Accept: text/event-stream, and no other."
 _NO_STREAM = "Only subscriptions are answered by a stream: send others by POST, and accept JSON."
+
+
+Spend: TypeAlias = Callable[[Any], tuple[dict[str, Any] | None, Exception | None]]
+"""Takes what something costs from the budget of a context's caller; what to tell of that, and why it may not be."""
 
 
 class NotByGet(Exception):
@@ -59,12 +66,13 @@ class Prepared:
     document: DocumentNode | None
     errors: list[GraphQLError] = field(default_factory=list)
     operations: Mapping[str | None, Operation] = field(default_factory=dict)
-    has_directives: bool = False
+    is_planned: bool = False
     _plans: dict[str | None, Plan] = field(default_factory=dict)
 
     def plan(self, operation_name: str | None) -> Plan:
-        """For executing one of the operations."""
-        return Plan() if self.has_directives else self._plans.setdefault(operation_name, Plan())
+        """For executing one of the operations. By directives something else may be selected the next time; and what
+        is selected, fragments written out, may be much larger than the document is."""
+        return self._plans.setdefault(operation_name, Plan()) if self.is_planned else Plan()
 
 
 class Executor:
@@ -87,6 +95,9 @@ class Executor:
         prepared = self._read(text)
         if not prepared.operations:
             return "; ".join(error.message for error in prepared.errors) or "There is no operation in it."
+        costs = [operation.amount or 0 for operation in prepared.operations.values()]
+        if max(costs) > self._limits.cost:
+            return str(LimitExceeded(_TOO_COSTLY, self._limits.cost))
         self._trusted[text] = prepared
         return None
 
@@ -162,7 +173,9 @@ class Executor:
             return ExecutionResult(None, executor)
         events = create_source_event_stream(executor)
         events = await events if _is_awaitable(events) else events
-        return events if isinstance(events, ExecutionResult) else Answers(executor, events)
+        if isinstance(events, ExecutionResult):
+            return events
+        return Answers(executor, events, partial(self._spend, operation.cost_given(variables)))
 
     def _spend(self, cost: int, context: Any) -> tuple[dict[str, Any] | None, Exception | None]:
         """What to tell of the cost, and why the operation may not be executed, if it may not."""
@@ -170,7 +183,7 @@ class Executor:
             return None, None
         told: dict[str, Any] = {"requested": cost, "limit": self._limits.cost}
         if cost > self._limits.cost:
-            return {"cost": told}, LimitExceeded("This operation costs too much; ask for smaller pages", told["limit"])
+            return {"cost": told}, LimitExceeded(_TOO_COSTLY, told["limit"])
         try:
             remaining = self._budget.spend(context.caller, cost)
         except BudgetSpent as spent:
@@ -217,8 +230,8 @@ class Executor:
         rules = [NoFragmentCyclesRule] if survey.has_cycle else None
         if errors := validate(self._schema, document, rules, max_errors=MAXIMUM_ERRORS, hide_suggestions=True):
             return Prepared(document, errors)
-        operations = self._pricing.operations(survey)
-        return Prepared(document, operations=operations, has_directives=survey.has_directives)
+        is_planned = not survey.has_directives and survey.fields <= _PLANNED_FIELDS
+        return Prepared(document, operations=self._pricing.operations(survey), is_planned=is_planned)
 
 
 def _error(error: Exception) -> GraphQLError:
@@ -236,21 +249,25 @@ def _why_not(prepared: Prepared, asked_for: str | None) -> list[GraphQLError]:
 
 
 class Answers:
-    """The answers to a subscription, one for each of its events, each of which brings the context that it is answered
-    in. Raises what the events do. Close it where nobody waits for more."""
+    """The answers to a subscription, one for each of its events, and the context that each is answered in. Each costs
+    what the operation does: who has spent the budget is told so, and that is the last. Raises what the events do. Close
+    it where nobody waits for more."""
 
-    def __init__(self, executor: CoreExecutor[Any], events: Any) -> None:
-        self._executor, self._events = executor, events
+    def __init__(self, executor: CoreExecutor[Any], events: Any, spend: Spend) -> None:
+        self._executor, self._events, self._spend = executor, events, spend
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> ExecutionResult:
+    async def __anext__(self) -> tuple[ExecutionResult, Any]:
         event = await anext(self._events)
+        _, refusal = self._spend(event.context)
+        if refusal:
+            return _refused(refusal), event.context
         executor = self._executor.build_per_event_executor(event)
         executor.context_value = event.context
         result = execute_subscription_event(executor)
-        return result if isinstance(result, ExecutionResult) else await result
+        return result if isinstance(result, ExecutionResult) else await result, event.context
 
     async def aclose(self) -> None:
         await self._events.aclose()

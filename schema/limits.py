@@ -75,11 +75,13 @@ class Survey:
     """A document, looked through once: its fragments, each after those that it spreads, and how much there is.
 
     visited: the number of nodes looked at, which grows with the text alone.
+    fields: of all operations, fragments written out; known once it was checked.
     has_cycle: fragments spread themselves, which validation refuses; nothing else is then known.
     """
 
     def __init__(self, document: DocumentNode) -> None:
         self.visited = 0
+        self.fields = 0
         self._written: Counter[str] = Counter()
         definitions = [each for each in document.definitions if isinstance(each, Definition)]
         self.operations = [each for each in definitions if isinstance(each, OperationDefinitionNode)]
@@ -104,7 +106,9 @@ class Survey:
         if not self.has_cycle:
             sizes = self._sizes()
             for operation in self.operations:
-                _check_size(self._size(operation.selection_set, sizes), limits)
+                size = self._size(operation.selection_set, sizes)
+                _check_size(size, limits)
+                self.fields += size.fields
 
     def _look_through(self, definition: Definition) -> set[str]:
         """Counts what a definition has, and answers the names of the fragments that it spreads."""

@@ -33,7 +33,7 @@ class Stream:
             first, self._first = self._first, None
             return first
         try:
-            return await body_told(await anext(self._answers), self._context)
+            return await body_told(*await anext(self._answers))
         except StopAsyncIteration:
             return None
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)

@@ -29,7 +29,19 @@ def a_few(directory: Path) -> Data:
 
 
 def test_throughput_of_every_case(tmp_path: Path) -> None:
-    quick = ("--credentials", "500", "--seconds", "0.3", "--rounds", "1", "--no-peers", "--connections", "4")
+    quick = (
+        "--credentials",
+        "500",
+        "--seconds",
+        "0.3",
+        "--rounds",
+        "1",
+        "--no-peers",
+        "--connections",
+        "4",
+        "--flushes-every",
+        "1",
+    )
     shown = run(tmp_path, *quick, "--only", "sqlite/*/1")
     assert [line.split("|")[2].strip() for line in shown.splitlines() if line.startswith("| sqlite")] == [
         case.title for case in CASES
@@ -39,7 +51,19 @@ def test_throughput_of_every_case(tmp_path: Path) -> None:
 
 @pytest.mark.engine("postgres")
 def test_throughput_of_several_workers_on_postgres_with_rows_that_are_kept(tmp_path: Path) -> None:
-    quick = ("--credentials", "500", "--seconds", "0.3", "--rounds", "1", "--no-peers", "--connections", "4")
+    quick = (
+        "--credentials",
+        "500",
+        "--seconds",
+        "0.3",
+        "--rounds",
+        "1",
+        "--no-peers",
+        "--connections",
+        "4",
+        "--flushes-every",
+        "1",
+    )
     for _ in range(2):
         assert "| postgres |" in run(tmp_path, *quick, "--only", "postgres/verify-warm/2")
 

@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -154,9 +155,9 @@ def test_a_page_may_have_a_bound_on_either_side(full: Play, order: tuple[str, st
 ROW = str(UUID(int=1))
 
 
-def written(*parts: Any) -> str:
-    """A cursor, as the server writes one."""
-    return encoded(json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode())
+def written(*parts: Any, of: str = "credentials") -> str:
+    """A cursor of a list, as the server writes one."""
+    return encoded(json.dumps([of, *parts], separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def encoded(data: bytes) -> str:
@@ -194,7 +195,7 @@ GARBAGE = {
     "another table's column": written("owner__password_hash", "0", ROW),
     "the column behind the order's": written("created_at", "2026-01-15T12:00:00+00:00", ROW),
     "another spelling of a row": written("id", None, ROW.replace("-", "")),
-    "another spelling of JSON": encoded(json.dumps(["id", None, ROW]).encode()),
+    "another spelling of JSON": encoded(json.dumps(["credentials", "id", None, ROW]).encode()),
     "padded": written("id", None, ROW) + "=",
 }
 
@@ -244,7 +245,7 @@ def test_a_cursor_with_a_value_that_its_column_never_has_is_refused(full: Play, 
 
 @pytest.mark.parametrize("sequence", [None, "1", 1.5, True, -1, 2**31, 2**63, 2**64, [1]])
 def test_an_audit_cursor_with_a_number_that_no_event_has_is_refused(full: Play, sequence: Any) -> None:
-    cursor = written("sequence", sequence, ROW)
+    cursor = written("sequence", sequence, ROW, of="audit_events")
     assert Listing(full.administrator, "auditEvents").refusal(after=cursor) == ("BAD_USER_INPUT", NOT_OURS)
 
 
@@ -259,6 +260,13 @@ def test_a_cursor_of_another_order_is_refused(full: Play, of: str, by: str) -> N
     assert listing.by(by).refusal(last=5, before=cursor) == ("BAD_USER_INPUT", OF_ANOTHER_ORDER)
 
 
+@pytest.mark.parametrize(("of", "by"), permutations([name for name in EVERY_LIST if "." not in name], 2))
+def test_a_cursor_of_another_list_is_refused(full: Play, of: str, by: str) -> None:
+    cursor = every(full, of).page(first=1).end
+    code, message = every(full, by).refusal(after=cursor)
+    assert (code, message.partition(":")[0]) == ("BAD_USER_INPUT", "This cursor belongs to another list")
+
+
 def test_a_cursor_marks_a_place_in_either_direction_of_an_order(full: Play) -> None:
     listing = Listing(full.member, "credentials")
     up, down = listing.by("NAME", "ASC"), listing.by("NAME", "DESC")
@@ -270,8 +278,8 @@ def test_a_cursor_says_nothing_that_the_list_does_not_show(full: Play) -> None:
     """Not the key, not the hash, and not the internals of another order."""
     cursor = Listing(full.member, "credentials").page(first=1).end
     assert cursor is not None
-    column, value, row = json.loads(urlsafe_b64decode(cursor + "=="))
-    assert (column, value) == ("id", None)
+    table, column, value, row = json.loads(urlsafe_b64decode(cursor + "=="))
+    assert (table, column, value) == ("credentials", "id", None)
     assert UUID(row)
 
 
