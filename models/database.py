@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
-from tortoise.exceptions import ConfigurationError, DBConnectionError, IntegrityError
+from tortoise.exceptions import ConfigurationError, DBConnectionError, IntegrityError, OperationalError
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -227,7 +228,13 @@ async def ping() -> None:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database can't be asked now, not that the question is wrong."""
-    return isinstance(error, _UNAVAILABLE)
+    return isinstance(error, _UNAVAILABLE) or _is_busy(error)
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether somebody else has held SQLite's file for longer than anybody waits."""
+    cause = error.args[0] if isinstance(error, OperationalError) and error.args else error
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 # PostgreSQL's classes of errors 08 (connection), 53 (resources) and 57 (operator intervention), and the driver's own.

@@ -164,6 +164,42 @@ def test_no_answer_holds_more_values_than_it_costs(full: Play) -> None:
     bounded()
 
 
+_OFTEN = " ".join(f"a{number}: inputFields {{ name type {{ name }} }}" for number in range(9))
+_ARGUMENTS = "fields { args { type { ofType { inputFields { name type { name ofType { name } } } } } } }"
+
+
+@pytest.mark.parametrize(
+    "singled_out",
+    [
+        f"mutationType {{ {_ARGUMENTS} }}",
+        "mutationType { fields { name type { ofType { fields { name args { name } } } } } }",
+        "queryType { fields { args { name type { inputFields { name } } } type { ofType { fields { name } } } } }",
+        f"types {{ {_ARGUMENTS} }}",
+        f"mutationType {{ fields {{ args {{ type {{ ofType {{ {_OFTEN} }} }} }} }} }}",
+        "types { name fields { name type { name } } enumValues { name } possibleTypes { name } }",
+    ],
+)
+def test_introspection_costs_what_it_answers_also_of_the_largest_type(full: Play, singled_out: str) -> None:
+    document = f"{{ __schema {{ {singled_out} }} }}"
+    assert values_in(full.nobody.execute(document)["data"]) <= cost(document)
+
+
+def test_what_is_small_and_written_out_is_large_is_planned_anew_each_time() -> None:
+    """What is planned stays in memory."""
+    levels = "fragment A on Viewer { ...B ...B } fragment B on Viewer { a: permissions b: role c: permissions }"
+    executor = build_api().executor
+    assert executor.prepare(f"{{ viewer {{ ...A }} }} {levels}").is_planned
+    often = " ".join(f"v{number}: viewer {{ ...A }}" for number in range(19))
+    many = f"fragment Q on Query {{ {often} }} {levels}"
+    assert not executor.prepare(f"{{ ...Q ...Q viewer {{ ...A ...A ...A }} }} {many}").is_planned
+
+
+def test_whether_an_input_takes_one_field_alone_can_be_asked_of_any_type(full: Play) -> None:
+    asked = full.nobody.data('{ __type(name: "Mutation") { fields { args { type { isOneOf ofType { isOneOf } } } } } }')
+    assert asked["fields"][0]["args"][0]["type"] == {"isOneOf": None, "ofType": {"isOneOf": False}}
+    assert full.nobody.data('{ __type(name: "ExpiryInput") { isOneOf } }') == {"isOneOf": True}
+
+
 def test_it_is_told_from_a_thousand_on(full: Play) -> None:
     assert "extensions" not in full.member.execute(SERVICES, n=57)
     assert full.member.execute(SERVICES, n=60)["extensions"] == {"cost": {"requested": 1031, "limit": 50_000}}

@@ -260,7 +260,7 @@ def test_a_cursor_of_another_order_is_refused(full: Play, of: str, by: str) -> N
     assert listing.by(by).refusal(last=5, before=cursor) == ("BAD_USER_INPUT", OF_ANOTHER_ORDER)
 
 
-@pytest.mark.parametrize(("of", "by"), permutations([name for name in EVERY_LIST if "." not in name], 2))
+@pytest.mark.parametrize(("of", "by"), list(permutations([name for name in EVERY_LIST if "." not in name], 2)))
 def test_a_cursor_of_another_list_is_refused(full: Play, of: str, by: str) -> None:
     cursor = every(full, of).page(first=1).end
     code, message = every(full, by).refusal(after=cursor)
