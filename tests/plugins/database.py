@@ -26,7 +26,11 @@ _WHATEVER_THE_ENGINE = (
     *("wire/test_oauth_rfcs.py", "wire/test_verify.py", "wire/test_at_once.py", "wire/test_login_problems.py"),
     *("openid/test_forged_tokens.py", "openid/test_refused_claims.py", "sessions/test_cookies.py"),
     *("server/test_malformed.py", "server/test_graphql_over_http.py", "server/test_fuzzed_graphql.py"),
-    *("server/test_redaction.py", "api/reading/test_page_arguments.py"),
+    *("server/test_redaction.py", "api/reading/test_page_arguments.py", "server/test_wire.py"),
+    *("server/test_key_rotation.py", "server/test_command_line.py", "life/test_networks.py"),
+    *("access/test_permissions.py", "access/test_reachable.py", "openid/test_outages.py"),
+    *("throttling/test_client_address.py", "wire/test_atlas_habits.py", "subscriptions/test_sse.py"),
+    *("webhooks/test_dead_endpoints.py", "webhooks/test_targets.py", "webhooks/test_signatures.py"),
     *("subscriptions/test_sse.py", "subscriptions/test_websocket.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
@@ -87,11 +91,11 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
+        if item.get_closest_marker("engine"):
+            item.add_marker("database")
         if any(item.path.is_relative_to(_TESTS / path) for path in _WHATEVER_THE_ENGINE):
             continue
         if {"database_url", "empty_database_url", "databases"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker("database")
-        if item.get_closest_marker("engine"):
             item.add_marker("database")
     of_the_other = [item for item in items if _engine_of(item) not in {None, ENGINE}]
     if of_the_other:
