@@ -92,8 +92,9 @@ async def _events(stream: Stream, keep_alive: float) -> AsyncIterator[bytes]:
             body = waiting.result()
         finally:
             waiting.cancel()
-        if body is not None:
-            yield b"event: next\ndata: " + orjson.dumps(body, default=as_text) + b"\n\n"
-        if body is None or is_last(body):
+        if body is None:
+            return
+        yield b"event: next\ndata: " + orjson.dumps(body, default=as_text) + b"\n\n"
+        if is_last(body):
             yield _COMPLETE
             return

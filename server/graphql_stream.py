@@ -28,7 +28,8 @@ class Stream:
         return self._answers is not None
 
     async def next(self) -> dict[str, Any] | None:
-        """None where it has ended as it should."""
+        """None where the server stops, which is not the end: whoever asks is to come again. Clients of others hold what
+        is completed for done, so that no stream is completed then."""
         if self._first is not None or self._answers is None:
             first, self._first = self._first, None
             return first

@@ -164,9 +164,7 @@ class _Connection:
                 await self._send({"id": id_, "type": "next", "payload": body})
                 body = await stream.next()
             self._operations.pop(id_, None)
-            if body is None:
-                await self._send({"id": id_, "type": "complete"})
-            else:
+            if body is not None:
                 await self._send({"id": id_, "type": "error", "payload": body["errors"]})
                 if body["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED":
                     self._close(_Close(4403, "Forbidden: the session has ended"))

@@ -44,6 +44,10 @@ class EventStream:
                 fields[name] = value.removeprefix(" ")
         raise AssertionError(f"the stream ended, after {fields}")
 
+    def has_broken_off(self) -> bool:
+        """Whether it ends with nothing more, and no `complete`."""
+        return not any(self._lines)
+
     def change(self) -> Any:
         """The change that the next event is."""
         event, body = self.next()
