@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 
 import orjson
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auth.openid import OpenIdUnavailable
 from schema.api import Api
 from schema.context import Context
 from server.graphql_answer import answer, as_text, fault, refusal
 from server.graphql_request import JSON, BadRequest, read_request
-from server.graphql_stream import WRITE_SECONDS, Stream, is_last, open_stream
+from server.graphql_stream import ABORT, WRITE_SECONDS, Stream, is_last, open_stream
 from server.identification import identify
 from server.settings import Settings
 
@@ -51,10 +51,10 @@ class GraphQLEventStreams:
             await answer({"errors": [fault(error)]}, 503, JSON)(scope, receive, send)
         else:
             settings: Settings = request.app.state.settings
-            await _send_events(stream, settings.subscription_keep_alive_seconds, receive, send)
+            await _send_events(stream, settings.subscription_keep_alive_seconds, scope, receive, send)
 
 
-async def _send_events(stream: Stream, keep_alive: float, receive: Receive, send: Send) -> None:
+async def _send_events(stream: Stream, keep_alive: float, scope: Scope, receive: Receive, send: Send) -> None:
     """Until it ends, who asked is gone, or takes nothing any more."""
     gone = asyncio.create_task(_until_gone(receive))
     events = _events(stream, keep_alive)
@@ -62,9 +62,16 @@ async def _send_events(stream: Stream, keep_alive: float, receive: Receive, send
     async def write() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         async for event in events:
+            await send_in_time({"type": "http.response.body", "body": event, "more_body": True})
+        await send_in_time({"type": "http.response.body", "body": b""})
+
+    async def send_in_time(message: Message) -> None:
+        try:
             async with asyncio.timeout(WRITE_SECONDS):
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+                await send(message)
+        except TimeoutError:
+            scope["state"][ABORT]()
+            await gone
 
     writing = asyncio.create_task(write())
     try:

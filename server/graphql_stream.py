@@ -14,6 +14,8 @@ from server.graphql_request import GraphQLRequest
 
 WRITE_SECONDS = 10
 """Who takes nothing of an answer for so long is let go of."""
+ABORT = "abort"
+"""Where a request's `state` has what closes its connection at once: to close it as ever waits until all is taken."""
 
 
 class Stream:

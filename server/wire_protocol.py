@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from server.graphql_stream import ABORT
 from server.verify import BEGAN, PATH, verify_at_once
 
 _PATH = PATH.encode()
@@ -39,6 +40,7 @@ class WireProtocol(HttpToolsProtocol):
                 return
             # What has been tried in vain counts as well: for how long tells whether there is such a key.
             self.scope["state"][BEGAN] = began
+        self.scope["state"][ABORT] = self.transport.abort
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
