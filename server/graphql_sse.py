@@ -10,13 +10,11 @@ import orjson
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.openid import OpenIdUnavailable
 from schema.api import Api
-from schema.context import Context
-from server.graphql_answer import answer, as_text, fault, refusal
+from server.graphql_answer import answer, as_text, refusal
+from server.graphql_caller import CallerUnknown, context_of
 from server.graphql_request import JSON, BadRequest, read_request
 from server.graphql_stream import ABORT, WRITE_SECONDS, Stream, is_last, open_stream
-from server.identification import identify
 from server.settings import Settings
 
 _EVENT_STREAM = "text/event-stream"
@@ -44,11 +42,11 @@ class GraphQLEventStreams:
             return
         try:
             asked = await read_request(request)
-            stream = await open_stream(self._api, asked, Context(await identify(request)))
+            stream = await open_stream(self._api, asked, await context_of(request))
         except BadRequest as error:
             await refusal(error, JSON, strict=False)(scope, receive, send)
-        except OpenIdUnavailable as error:
-            await answer({"errors": [fault(error)]}, 503, JSON)(scope, receive, send)
+        except CallerUnknown as unknown:
+            await answer({"errors": [unknown.error]}, unknown.status, JSON)(scope, receive, send)
         else:
             settings: Settings = request.app.state.settings
             await _send_events(stream, settings.subscription_keep_alive_seconds, scope, receive, send)
