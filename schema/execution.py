@@ -236,8 +236,8 @@ def _why_not(prepared: Prepared, asked_for: str | None) -> list[GraphQLError]:
 
 
 class Answers:
-    """The answers to a subscription, one for each of its events, each of which brings the context that it is answered
-    in. Raises what the events do. Close it where nobody waits for more."""
+    """The answers to a subscription, one for each of its events, and with each the context that it is answered in,
+    which its event brings. Raises what the events do. Close it where nobody waits for more."""
 
     def __init__(self, executor: CoreExecutor[Any], events: Any) -> None:
         self._executor, self._events = executor, events
@@ -245,12 +245,13 @@ class Answers:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> ExecutionResult:
+    async def __anext__(self) -> tuple[ExecutionResult, Any]:
         event = await anext(self._events)
         executor = self._executor.build_per_event_executor(event)
         executor.context_value = event.context
         result = execute_subscription_event(executor)
-        return result if isinstance(result, ExecutionResult) else await result
+        result = result if isinstance(result, ExecutionResult) else await result
+        return result, event.context
 
     async def aclose(self) -> None:
         await self._events.aclose()

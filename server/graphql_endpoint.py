@@ -71,10 +71,14 @@ class GraphQLEndpoint:
         return result
 
 
-async def body_told(result: ExecutionResult, context: Context) -> Body:
-    """A result as the client sees it. What it was denied is recorded."""
+async def body_told(result: ExecutionResult, context: Context, recorded: set[str] | None = None) -> Body:
+    """A result as the client sees it. What it was denied is recorded, but for the fields for which it was already,
+    where results are many; and these are then among them."""
+    recorded = set() if recorded is None else recorded
     for field, denial in _denials(result.errors or ()).items():
-        await record_denial(context.caller, denial, field)
+        if field not in recorded:
+            recorded.add(field)
+            await record_denial(context.caller, denial, field)
     return body_of(result)
 
 

@@ -36,7 +36,8 @@ class Stream:
             first, self._first = self._first, None
             return first
         try:
-            return await body_told(await anext(self._answers), self._context)
+            result, context = await anext(self._answers)
+            return await body_told(result, context, self._context.denied)
         except StopAsyncIteration:
             return None
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
