@@ -13,11 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from schema.api import Api
 from server.graphql_answer import answer, as_text, refusal
 from server.graphql_caller import CallerUnknown, context_of
-from server.graphql_request import JSON, BadRequest, read_request
+from server.graphql_request import JSON, BadRequest, is_for_events, read_request
 from server.graphql_stream import ABORT, WRITE_SECONDS, Stream, is_last, open_stream
 from server.settings import Settings
 
-_EVENT_STREAM = "text/event-stream"
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
@@ -36,8 +35,7 @@ class GraphQLEventStreams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        accepted = request.headers.get("accept", "")
-        if _EVENT_STREAM not in accepted or "json" in accepted:
+        if not is_for_events(request.headers.get("accept", "")):
             await self._otherwise(scope, receive, send)
             return
         try:
