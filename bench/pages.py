@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -92,10 +91,16 @@ def measure(root: Path, options: Options, runs: Path, peers: Path | None) -> str
                 for each, url, name in zip(both, urls, ("short", "long"), strict=True)
             ]
             parts.append(_side_by_side(database, servers, both, urls, options))
-            if database == "postgres" and peers is not None:
-                their = stack.enter_context(running_postgraphile(peers, urls[0], runs / "postgraphile.log"))
-                stock = stack.enter_context(running_stock(runs / "stock.log"))
-                parts += _beside_others(servers[0], their, stock, both[0], options)
+            if peers is not None:
+                servers[1].freeze()
+                stock = stack.enter_context(running_stock(runs / f"stock-{database}.log"))
+                pairs = [
+                    _Pair("viewer { role }", _role(both[0]), "stock Strawberry", stock, _role(both[0], shown=False))
+                ]
+                if database == "postgres":
+                    their = stack.enter_context(running_postgraphile(peers, urls[0], runs / "postgraphile.log"))
+                    pairs.insert(0, _page_beside(both[0], their))
+                parts += _beside_others(database, servers[0], pairs, options)
     return "\n\n".join(parts) + "\n"
 
 
@@ -186,17 +191,35 @@ async def _middle_of_postgres(url: str, number: str, middle: str) -> tuple[Any, 
 # Beside others, over many connections
 
 
-def _beside_others(ours: Server, theirs: Server, stock: Server, data: Data, options: Options) -> list[str]:
-    headers = {"Authorization": f"Bearer {data.operator_token}"}
-    page = partial(_request, data, CREDENTIALS, {"first": SIZE}, headers=headers, path="/graphql", expected="endCursor")
-    their_page = partial(_request, data, _THEIRS, {}, headers={}, path="/graphql", expected="endCursor")
-    role = partial(_request, data, "{ viewer { role } }", {}, path="/graphql", expected='"OPERATOR"')
-    pairs = [
-        (f"a page of {SIZE}, 20 fields each", page(), "PostGraphile", theirs, their_page()),
-        ("viewer { role }", role(headers=headers), "stock Strawberry", stock, role(headers={})),
-    ]
+class _Pair(NamedTuple):
+    """The same asked of us and of another server."""
+
+    name: str
+    ours: Request
+    other: str
+    server: Server
+    theirs: Request
+
+
+def _page_beside(data: Data, postgraphile: Server) -> _Pair:
+    name, wanted = f"a page of {SIZE}, 20 fields each", "endCursor"
+    ours = _request(data, CREDENTIALS, {"first": SIZE}, headers=_operator(data), path="/graphql", expected=wanted)
+    theirs = _request(data, _THEIRS, {}, headers={}, path="/graphql", expected=wanted)
+    return _Pair(name, ours, "PostGraphile", postgraphile, theirs)
+
+
+def _role(data: Data, *, shown: bool = True) -> Request:
+    headers = _operator(data) if shown else {}
+    return _request(data, "{ viewer { role } }", {}, headers=headers, path="/graphql", expected='"OPERATOR"')
+
+
+def _operator(data: Data) -> dict[str, str]:
+    return {"Authorization": f"Bearer {data.operator_token}"}
+
+
+def _beside_others(database: str, ours: Server, pairs: Sequence[_Pair], options: Options) -> list[str]:
     rows = []
-    for server in (ours, theirs, stock):
+    for server in (ours, *(pair.server for pair in pairs)):
         server.freeze()
     for name, our_request, other, their, their_request in pairs:
         rounds = [
@@ -208,8 +231,8 @@ def _beside_others(ours: Server, theirs: Server, stock: Server, data: Data, opti
         rows.append([name, other, *rates, f"{ratio:.2f}", *cpu])
         say(" ".join(rows[-1]))
     return [
-        f"Over {options.connections} connections, medians of {options.rounds} rounds of {options.seconds:g} s, in each "
-        "of which both were asked, the other standing still; one process each, PostgreSQL beside them.",
+        f"{database}: over {options.connections} connections, medians of {options.rounds} rounds of "
+        f"{options.seconds:g} s, in each of which both were asked, the other standing still; one process each.",
         markdown(["what is asked", "beside", "Sealkey/s", "they/s", "ratio", "Sealkey CPU ms", "their CPU ms"], rows),
     ]
 

@@ -134,6 +134,8 @@ class Watches:
             since = await read_heads(None if scope.account_id is None else {scope.account_id})
             self._seen = since | self._seen
             watch = Watch(principal, scope, since, self._limits.waiting)
+            if self._is_closed:
+                watch.end(None)
             self._watches.add(watch)
             self._per_user[principal.user_id] += 1
         return watch
@@ -176,14 +178,14 @@ class Watches:
         return None if None in owners else {each for each in owners if each is not None}
 
     def close(self) -> None:
-        """Ends all once they have taken what waits for them, and lets nobody begin: the server stops."""
+        """Ends all once they have taken what waits for them, also who begins from now on: the server stops."""
         self._is_closed = True
         for watch in self._watches:
             watch.end(None)
 
     def _check_room(self, principal: Principal) -> None:
         self._per_user += Counter()  # drops those at nought
-        if self._is_closed or len(self._watches) >= self._limits.in_all:
+        if len(self._watches) >= self._limits.in_all:
             raise TooManyWatches("This server has no room for another subscription now. Try again in a moment.")
         if self._per_user[principal.user_id] >= self._limits.per_user:
             raise TooManyWatches(f"You have {self._limits.per_user} subscriptions here. End one first.")

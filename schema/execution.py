@@ -267,7 +267,8 @@ class Answers:
         executor = self._executor.build_per_event_executor(event)
         executor.context_value = event.context
         result = execute_subscription_event(executor)
-        return result if isinstance(result, ExecutionResult) else await result, event.context
+        result = result if isinstance(result, ExecutionResult) else await result
+        return result, event.context
 
     async def aclose(self) -> None:
         await self._events.aclose()

@@ -10,19 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from auth.openid import OpenIdUnavailable
 from auth.policy import Forbidden
 from models.database import is_unavailable
 from resolvers.denials import record_denial
 from schema.api import Api
 from schema.context import Context
-from schema.errors import Code
 from schema.execution import NotByGet
 from schema.persisted import UNKNOWN_DOCUMENT
-from server.graphql_answer import Body, answer, body_of, fault, refusal, status_of, told
+from server.graphql_answer import Body, answer, body_of, fault, refusal, status_of
+from server.graphql_caller import CallerUnknown, context_of
 from server.graphql_request import JSON, BadRequest, GraphQLRequest, media_type_for, read_request
-from server.identification import identify, write_session_cookie
-from server.logs import log
+from server.identification import write_session_cookie
 
 
 class GraphQLEndpoint:
@@ -47,13 +45,12 @@ class GraphQLEndpoint:
         except BadRequest as error:
             return refusal(error, media_type, strict=self._strict)
         try:
-            context = Context(await identify(request))
+            context = await context_of(request)
             body = await body_told(await self._execute(asked, context), context)
         except NotByGet as error:
             return refusal(BadRequest(405, str(error), {"Allow": "POST"}), media_type, strict=self._strict)
-        except OpenIdUnavailable as unavailable:
-            log.error("openid_unavailable", reason=str(unavailable))
-            return answer({"errors": [told("Who you are can't be checked now.", Code.UNAVAILABLE)]}, 503, media_type)
+        except CallerUnknown as unknown:
+            return answer({"errors": [unknown.error]}, unknown.status, media_type)
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
             return answer({"errors": [fault(error)]}, 503 if is_unavailable(error) else 500, media_type)
         response = answer(body, status_of(body, media_type, strict=self._strict), media_type)
@@ -74,10 +71,14 @@ class GraphQLEndpoint:
         return result
 
 
-async def body_told(result: ExecutionResult, context: Context) -> Body:
-    """A result as the client sees it. What it was denied is recorded."""
+async def body_told(result: ExecutionResult, context: Context, recorded: set[str] | None = None) -> Body:
+    """A result as the client sees it. What it was denied is recorded, but for the fields for which it was already,
+    where results are many; and these are then among them."""
+    recorded = set() if recorded is None else recorded
     for field, denial in _denials(result.errors or ()).items():
-        await record_denial(context.caller, denial, field)
+        if field not in recorded:
+            recorded.add(field)
+            await record_denial(context.caller, denial, field)
     return body_of(result)
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 GRAPHQL_JSON = "application/graphql-response+json"
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 METHODS = "GET, POST"
 
 MAXIMUM_BODY = 1024 * 1024
@@ -61,15 +62,26 @@ async def read_request(request: Request) -> GraphQLRequest:
 def media_type_for(accept: str) -> str:
     """What to write the answer in, by an Accept header (RFC 9110, 12.5.1): of the two with the greatest weight the
     newer one, if it is named. Raises BadRequest."""
-    ranges = [weighted for text in accept.split(",") if (weighted := _media_range(text))]
     if not accept.strip():
         return JSON
+    ranges = _media_ranges(accept)
     newer, older = _weight(GRAPHQL_JSON, ranges), _weight(JSON, ranges)
     if newer > older or (newer == older > 0 and GRAPHQL_JSON in dict(ranges)):
         return GRAPHQL_JSON
     if older:
         return JSON
-    raise BadRequest(406, f"Accept {GRAPHQL_JSON} or {JSON}, in UTF-8.")
+    raise BadRequest(406, f"Accept {GRAPHQL_JSON} or {JSON}, in UTF-8; for subscriptions {EVENT_STREAM}.")
+
+
+@lru_cache(maxsize=64)
+def is_for_events(accept: str) -> bool:
+    """Whether an Accept header names event streams, and does not name JSON."""
+    weights = dict(_media_ranges(accept))
+    return weights.get(EVENT_STREAM, 0) > 0 and not (weights.get(GRAPHQL_JSON) or weights.get(JSON))
+
+
+def _media_ranges(accept: str) -> list[tuple[str, float]]:
+    return [weighted for text in accept.split(",") if (weighted := _media_range(text))]
 
 
 def _media_range(text: str) -> tuple[str, float] | None:

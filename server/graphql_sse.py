@@ -8,18 +8,15 @@ from collections.abc import AsyncIterator
 
 import orjson
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from auth.openid import OpenIdUnavailable
 from schema.api import Api
-from schema.context import Context
-from server.graphql_answer import answer, as_text, fault, refusal
-from server.graphql_request import JSON, BadRequest, read_request
-from server.graphql_stream import WRITE_SECONDS, Stream, is_last, open_stream
-from server.identification import identify
+from server.graphql_answer import answer, as_text, refusal
+from server.graphql_caller import CallerUnknown, context_of
+from server.graphql_request import JSON, BadRequest, is_for_events, read_request
+from server.graphql_stream import ABORT, WRITE_SECONDS, Stream, is_last, open_stream
 from server.settings import Settings
 
-_EVENT_STREAM = "text/event-stream"
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
@@ -38,23 +35,22 @@ class GraphQLEventStreams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        accepted = request.headers.get("accept", "")
-        if _EVENT_STREAM not in accepted or "json" in accepted:
+        if not is_for_events(request.headers.get("accept", "")):
             await self._otherwise(scope, receive, send)
             return
         try:
             asked = await read_request(request)
-            stream = await open_stream(self._api, asked, Context(await identify(request)))
+            stream = await open_stream(self._api, asked, await context_of(request))
         except BadRequest as error:
             await refusal(error, JSON, strict=False)(scope, receive, send)
-        except OpenIdUnavailable as error:
-            await answer({"errors": [fault(error)]}, 503, JSON)(scope, receive, send)
+        except CallerUnknown as unknown:
+            await answer({"errors": [unknown.error]}, unknown.status, JSON)(scope, receive, send)
         else:
             settings: Settings = request.app.state.settings
-            await _send_events(stream, settings.subscription_keep_alive_seconds, receive, send)
+            await _send_events(stream, settings.subscription_keep_alive_seconds, scope, receive, send)
 
 
-async def _send_events(stream: Stream, keep_alive: float, receive: Receive, send: Send) -> None:
+async def _send_events(stream: Stream, keep_alive: float, scope: Scope, receive: Receive, send: Send) -> None:
     """Until it ends, who asked is gone, or takes nothing any more."""
     gone = asyncio.create_task(_until_gone(receive))
     events = _events(stream, keep_alive)
@@ -62,9 +58,16 @@ async def _send_events(stream: Stream, keep_alive: float, receive: Receive, send
     async def write() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         async for event in events:
+            await send_in_time({"type": "http.response.body", "body": event, "more_body": True})
+        await send_in_time({"type": "http.response.body", "body": b""})
+
+    async def send_in_time(message: Message) -> None:
+        try:
             async with asyncio.timeout(WRITE_SECONDS):
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+                await send(message)
+        except TimeoutError:
+            scope["state"][ABORT]()
+            await gone
 
     writing = asyncio.create_task(write())
     try:
@@ -92,8 +95,9 @@ async def _events(stream: Stream, keep_alive: float) -> AsyncIterator[bytes]:
             body = waiting.result()
         finally:
             waiting.cancel()
-        if body is not None:
-            yield b"event: next\ndata: " + orjson.dumps(body, default=as_text) + b"\n\n"
-        if body is None or is_last(body):
+        if body is None:
+            return
+        yield b"event: next\ndata: " + orjson.dumps(body, default=as_text) + b"\n\n"
+        if is_last(body):
             yield _COMPLETE
             return

@@ -14,6 +14,8 @@ from server.graphql_request import GraphQLRequest
 
 WRITE_SECONDS = 10
 """Who takes nothing of an answer for so long is let go of."""
+ABORT = "abort"
+"""Where a request's `state` has what closes its connection at once: to close it as ever waits until all is taken."""
 
 
 class Stream:
@@ -28,12 +30,14 @@ class Stream:
         return self._answers is not None
 
     async def next(self) -> dict[str, Any] | None:
-        """None where it has ended as it should."""
+        """None where the server stops, which is not the end: whoever asks is to come again. Clients of others hold what
+        is completed for done, so that no stream is completed then."""
         if self._first is not None or self._answers is None:
             first, self._first = self._first, None
             return first
         try:
-            return await body_told(*await anext(self._answers))
+            result, context = await anext(self._answers)
+            return await body_told(result, context, self._context.denied)
         except StopAsyncIteration:
             return None
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)

@@ -13,14 +13,13 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from auth.crypto.secret import Secret
-from auth.openid import OpenIdUnavailable
 from schema.api import Api
-from schema.context import Context
 from schema.errors import Code
 from server.graphql_answer import as_text, fault, told
+from server.graphql_caller import CallerUnknown, context_of
 from server.graphql_request import BadRequest, operation_of
 from server.graphql_stream import WRITE_SECONDS, Stream, is_last, open_stream
-from server.identification import bearer_token, identify
+from server.identification import bearer_token
 from server.settings import Settings
 
 PROTOCOL = "graphql-transport-ws"
@@ -94,8 +93,8 @@ class _Connection:
             self._close(close)
         except WebSocketDisconnect:
             pass
-        except OpenIdUnavailable as unavailable:
-            self._close(_Close(1013, fault(unavailable)["message"]))
+        except CallerUnknown as unknown:
+            self._close(_Close(1013 if unknown.may_be_tried_again else 1011, str(unknown)))
         except Exception as error:  # noqa: BLE001  (whoever asks is told so)
             self._close(_Close(1011, fault(error)["message"]))
 
@@ -113,7 +112,7 @@ class _Connection:
         authorization = payload.get("Authorization", payload.get("authorization"))
         if isinstance(authorization, str):
             self._token = bearer_token(authorization)
-        if (await identify(self._socket, self._token)).principal is None:
+        if (await context_of(self._socket, self._token)).caller.principal is None:
             raise _Close(4403, "Forbidden: sign in, and send the token as Authorization in connection_init")
         await self._send({"type": "connection_ack"})
 
@@ -153,7 +152,7 @@ class _Connection:
             await self._send({"id": id_, "type": "error", "payload": [told(text, Code.TOO_MANY_SUBSCRIPTIONS)]})
             return
         # Whoever it was may be gone since, or be somebody else here.
-        context = Context(await identify(self._socket, self._token))
+        context = await context_of(self._socket, self._token)
         stream = await open_stream(self._api, asked, context)
         self._operations[id_] = _Operation(asyncio.create_task(self._answer(id_, stream)), stream)
 
@@ -164,9 +163,7 @@ class _Connection:
                 await self._send({"id": id_, "type": "next", "payload": body})
                 body = await stream.next()
             self._operations.pop(id_, None)
-            if body is None:
-                await self._send({"id": id_, "type": "complete"})
-            else:
+            if body is not None:
                 await self._send({"id": id_, "type": "error", "payload": body["errors"]})
                 if body["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED":
                     self._close(_Close(4403, "Forbidden: the session has ended"))

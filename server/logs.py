@@ -12,12 +12,15 @@ from uuid import uuid4
 
 import orjson
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.database import is_unavailable
 
 log = structlog.get_logger("sealkey")
+
+_NOBODY_TO_ANSWER = 499  # as nginx logs it
 
 
 def _as_json(event: Any, **_options: Any) -> str:
@@ -75,6 +78,8 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
+            except ClientDisconnect:
+                status = status or _NOBODY_TO_ANSWER
             except Exception as error:  # noqa: BLE001  (its text may hold what must not be logged)
                 error_id = log_fault(error)
                 if not status:

@@ -12,10 +12,11 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from server.graphql_stream import ABORT
 from server.verify import BEGAN, PATH, verify_at_once
 
 _PATH = PATH.encode()
-_COMPLETED_WITHIN = 0.2  # seconds
+_SENT_WITHIN = 0.2  # seconds
 # What comes with a body, or wants more than an answer.
 _NOT_AT_ONCE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
@@ -24,7 +25,7 @@ class WireProtocol(HttpToolsProtocol):
     _was_answered = False
 
     def shutdown(self) -> None:
-        _complete_subscriptions(self.app)
+        _end_subscriptions(self.app)
         super().shutdown()
 
     def on_headers_complete(self) -> None:
@@ -39,6 +40,7 @@ class WireProtocol(HttpToolsProtocol):
                 return
             # What has been tried in vain counts as well: for how long tells whether there is such a key.
             self.scope["state"][BEGAN] = began
+        self.scope["state"][ABORT] = self.transport.abort
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -72,7 +74,7 @@ class WireProtocol(HttpToolsProtocol):
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's own, of two the one that does not build on what websockets has deprecated. It cuts off who takes
     nothing any more once there is nothing left to do, and does not wait for good until all is written out; and when
-    the server stops, subscriptions are completed before it closes."""
+    the server stops, what waits to be told is sent before it closes, with 1012, which has clients come again."""
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
@@ -80,15 +82,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     def shutdown(self) -> None:
-        _complete_subscriptions(self.app)
-        self.loop.call_later(_COMPLETED_WITHIN, self._shut_down)
+        _end_subscriptions(self.app)
+        self.loop.call_later(_SENT_WITHIN, self._shut_down)
 
     def _shut_down(self) -> None:
         if not self.transport.is_closing():
             super().shutdown()
 
 
-def _complete_subscriptions(app: Any) -> None:
+def _end_subscriptions(app: Any) -> None:
     """Otherwise who waits for more would keep the server from stopping."""
     deployment: Any = getattr(getattr(app, "state", None), "deployment", None)
     if deployment is not None:

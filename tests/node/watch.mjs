@@ -1,18 +1,25 @@
-// node watch.mjs ws|sse ADDRESS TOKEN: a line for each change of a credential, its type and name as JSON; before them
-// "watching", and at the end "complete" or the code of what went wrong.
+// node watch.mjs ws|sse ADDRESS TOKEN [again]: a line for each change of a credential, its type and name as JSON; before them
+// "watching", and at the end "complete" or the code of what went wrong. With "again" it
+// comes back after a lost connection, and then says "watching again".
 import * as sse from "graphql-sse";
 import * as ws from "graphql-ws";
 import WebSocket from "ws";
 
-const [way, address, token] = process.argv.slice(2);
+const [way, address, token, again] = process.argv.slice(2);
 const query = "subscription { credentialChanged { eventType credential { name } } }";
 const Authorization = `Bearer ${token}`;
-let saidSo = false;
+let said = "";
+let connections = 0;
 
 function sayWatching() {
-  if (!saidSo) console.log("watching");
-  saidSo = true;
+  const words = connections > 1 ? "watching again" : "watching";
+  if (said !== words) console.log(words);
+  said = words;
 }
+
+// Soon, and as often as it takes.
+const wait = () => new Promise((resolve) => setTimeout(resolve, 50));
+const retryAttempts = again ? 1000 : 0;
 
 const clients = {
   ws: () =>
@@ -20,18 +27,24 @@ const clients = {
       url: `${address.replace("http", "ws")}/graphql`,
       webSocketImpl: WebSocket,
       connectionParams: { Authorization },
-      retryAttempts: 0,
+      retryAttempts,
+      retryWait: wait,
+      // Also where nobody listens yet.
+      shouldRetry: () => true,
       // A ping that follows the subscription is answered once that has begun.
       keepAlive: 50,
-      on: { pong: sayWatching },
+      // In vain, a connection is not "connected".
+      on: { pong: sayWatching, connected: () => connections++ },
     }),
   sse: () =>
     sse.createClient({
       url: `${address}/graphql`,
       headers: { Authorization },
-      retryAttempts: 0,
+      retryAttempts,
+      retry: wait,
       async fetchFn(...request) {
         const answer = await fetch(...request);
+        connections++;
         sayWatching();
         return answer;
       },

@@ -11,9 +11,10 @@ from tests.openid.conftest import Believing
 from tests.openid.people import VIEWER, by_password, is_refused, viewer
 from tests.support.processes import free_port
 from tests.support.provider import MEMBER_OF_ALDER, Provider, running_provider
+from tests.support.subscribers import connecting, streaming
 from tests.support.world import Play
 
-UNAVAILABLE = {"errors": [{"message": "Who you are can't be checked now.", "extensions": {"code": "UNAVAILABLE"}}]}
+UNAVAILABLE: Any = {"errors": [{"message": "Who you are can't be checked now.", "extensions": {"code": "UNAVAILABLE"}}]}
 CAROL = "carol@alder.example"
 
 
@@ -63,6 +64,13 @@ def test_while_the_provider_is_away_nobody_s_token_is_believed_and_nobody_s_is_r
     written = "".join(capfd.readouterr())
     assert "openid_unavailable" in written
     assert not any(part in written for part in token.split("."))
+    client = play.server.client(token)
+    with streaming(client) as stream:
+        stream.response.read()
+        assert (stream.response.status_code, stream.response.json()) == (503, UNAVAILABLE)
+    with connecting(client) as socket:
+        socket.send("connection_init")
+        assert socket.closed_with(UNAVAILABLE["errors"][0]["message"]) == 1013
     # Nor is what needs no sign-in answered to who sends such a token.
     response = play.server.client(token).post("{ __typename }")
     assert (response.status_code, response.json()) == (503, UNAVAILABLE)

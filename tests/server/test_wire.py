@@ -10,6 +10,7 @@ import pytest
 
 from server.graphql_request import MAXIMUM_BODY
 from tests.plugins.database import Databases
+from tests.support.subscribers import connecting, streaming
 from tests.support.world import Play
 
 JSON = {"Content-Type": "application/json"}
@@ -319,6 +320,12 @@ def test_what_was_not_foreseen_is_told_with_an_id_and_nothing_else(play: Play) -
         (error,) = answer.json()["errors"]
         assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
         assert re.fullmatch(r"Something went wrong here. The log has it under [0-9a-f]{32}\.", error["message"])
+    with streaming(play.member) as stream:
+        stream.response.read()
+        assert (stream.response.status_code, code_of(stream.response)) == (500, "INTERNAL_SERVER_ERROR")
+    with connecting(play.member) as socket:
+        socket.send("connection_init")
+        assert socket.closed_with("Something went wrong here. The log has it under") == 1011
 
 
 @pytest.mark.engine("postgres")

@@ -13,6 +13,7 @@ from tests.postgres import Postgres, running_postgres
 from tests.support.command import Serving
 from tests.support.deployed import Deployed
 from tests.support.server import FakeClock, RunningServer, running_server
+from tests.support.subscribers import connecting, streaming
 
 pytestmark = pytest.mark.engine("postgres")
 
@@ -49,6 +50,18 @@ def test_whoever_asks_is_told_to_try_again(server: RunningServer, postgres: Post
             errors = [(error["message"], error["extensions"]["code"]) for error in response.json()["errors"]]
             assert (response.status_code, errors) == (503, UNAVAILABLE)
             assert not response.json().get("data")
+
+
+def test_nobody_s_subscription_begins(server: RunningServer, postgres: Postgres) -> None:
+    client = server.client("sealkey_session_" + "x" * 49)
+    postgres.stop()
+    with streaming(client) as stream:
+        stream.response.read()
+        errors = [(error["message"], error["extensions"]["code"]) for error in stream.response.json()["errors"]]
+        assert (stream.response.status_code, errors) == (503, UNAVAILABLE)
+    with connecting(client) as socket:
+        socket.send("connection_init")
+        assert socket.closed_with(UNAVAILABLE[0][0]) == 1013
 
 
 def test_a_database_that_does_not_answer_is_not_waited_for(postgres: Postgres, tmp_path: Path) -> None:

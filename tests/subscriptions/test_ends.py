@@ -1,9 +1,11 @@
 """A subscription ends when who watches may not, wherever that was decided; and tells what they may see by then."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 
 from server import graphql_sse, graphql_websocket
@@ -171,7 +173,7 @@ def test_who_takes_nothing_is_cut_off(theatre: Theatre, monkeypatch: pytest.Monk
         bulk.credentials(play, play.alder, bulk.times(60))
         much = " ".join(f"a{number}{'_' * 1000}: name" for number in range(25))
         document = f"subscription {{ credentialChanged {{ eventType credential {{ {much} }} }} }}"
-        watching.enter_context(streaming(play.auditor, document))
+        stream = watching.enter_context(streaming(play.auditor, document))
         socket = watching.enter_context(connecting(play.member, max_queue=1, close_timeout=0.1)).begin()
         socket.send("subscribe", id="1", payload={"query": document})
         other = watching.enter_context(over_sse(play.administrator))
@@ -181,5 +183,17 @@ def test_who_takes_nothing_is_cut_off(theatre: Theatre, monkeypatch: pytest.Monk
                 play.operator.do(step, "service { id }", serviceId=play.alder.services["certificates"])
                 assert len([other.told() for _ in range(60)]) == 60
             if len(watches) == 1:
-                return
-    raise AssertionError("they were waited for")
+                break
+        else:
+            raise AssertionError("they were waited for")
+        wait_until_open(play, 1)
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            list(stream.response.iter_raw())
+
+
+def wait_until_open(play: Play, connections: int) -> None:
+    """Until the server has no more connections than these, those of clients that take nothing among them."""
+    give_up = time.monotonic() + 5
+    while (count := len(play.server.connections)) > connections:
+        assert time.monotonic() < give_up, f"{count} connections are open"
+        time.sleep(0.01)

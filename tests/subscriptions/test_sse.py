@@ -21,6 +21,22 @@ def test_it_is_an_event_stream_that_nobody_keeps(shared_play: Play) -> None:
         assert "no-store" in stream.response.headers["cache-control"]
 
 
+@pytest.mark.parametrize(
+    "accepted",
+    [
+        "TEXT/EVENT-STREAM",
+        "text/event-stream;q=0.5",
+        "text/event-stream; charset=UTF-8",
+        "text/html, text/event-stream ;q=0.1",
+        "text/event-stream, */*",
+        "text/event-stream, application/json;q=0",
+    ],
+)
+def test_it_is_asked_for_in_whatever_way_media_types_may_be_written(shared_play: Play, accepted: str) -> None:
+    with streaming(shared_play.member, headers={"Accept": accepted}) as stream:
+        assert stream.first() is None
+
+
 def test_one_with_nothing_to_tell_says_that_it_is_there(theatre: Theatre) -> None:
     with theatre.new(subscription_keep_alive_seconds=0.1) as play, streaming(play.member) as stream:
         pieces = stream.response.iter_raw()
@@ -31,6 +47,8 @@ def test_who_accepts_json_too_is_answered_in_json(shared_play: Play) -> None:
     for accepted in (
         "application/json, text/event-stream",
         "application/graphql-response+json;q=0.9, text/event-stream",
+        "Application/JSON, Text/Event-Stream",
+        "*/*, text/event-stream;q=0",
     ):
         client = shared_play.member.sending(Accept=accepted)
         assert client.data("{ viewer { role } }") == {"role": "MEMBER"}

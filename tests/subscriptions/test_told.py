@@ -228,3 +228,16 @@ def test_where_much_happens_it_is_told_bit_by_bit_and_whole(play: Play, monkeypa
         assert [each for each in told if each[1].startswith(account)] == expected
     blocked = sorted(name for type_, name in told if type_ == "credential.blocked")
     assert blocked == sorted(row["name"] for row in rows)
+
+
+def test_a_field_that_is_denied_is_on_record_once_for_each_stream_when_it_was(play: Play) -> None:
+    document = "subscription { credentialChanged { credential { name auditEvents { totalCount } } } }"
+    with streaming(play.member, document) as stream:
+        assert stream.first() is None
+        play.clock.advance(minutes=5)
+        tell_something(play, "denied_twice")
+        for _ in range(2):
+            event, body = stream.next()
+            assert (event, body["errors"][0]["extensions"]["code"]) == ("next", "FORBIDDEN")
+    denied = '{ auditEvents(filter: {types: ["access.denied"]}) { nodes { occurredAt } } }'
+    assert play.administrator.data(denied)["nodes"] == [{"occurredAt": play.clock.in_()}]

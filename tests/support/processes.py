@@ -63,7 +63,7 @@ def _read(process: Process, ready: str, is_ready: threading.Event) -> None:
 @contextmanager
 def running_sealkey(database_url: str, data_dir: Path, **settings: str) -> Iterator[str]:
     """`sealkey serve` as a process of its own, with the machine's clock; its address."""
-    port = free_port()
+    port = settings.pop("port", free_port())
     environment = {
         "PYTHONPATH": str(ROOT),
         "SEALKEY_DATA_DIR": str(data_dir),

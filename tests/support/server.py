@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -147,6 +147,8 @@ class RunningServer:
     data_dir: Path
     app: Starlette
     loop: asyncio.AbstractEventLoop
+    connections: Collection[object] = ()
+    """Those that are open."""
     keep_house: Callable[[], None] = lambda: None
     """Does what the server does beside the requests, until by its clock there is nothing left to do."""
 
@@ -192,8 +194,8 @@ def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settin
         def keep_house() -> None:
             asyncio.run_coroutine_threadsafe(_keep_house(app.state.housekeeping), server.loop).result(60)
 
-        url = f"http://127.0.0.1:{port}"
-        yield RunningServer(url, clock, database_url, data_dir, app, server.loop, keep_house)
+        url, connections = f"http://127.0.0.1:{port}", server.server_state.connections
+        yield RunningServer(url, clock, database_url, data_dir, app, server.loop, connections, keep_house)
     finally:
         server.should_exit = True
         thread.join(30)

@@ -44,6 +44,10 @@ class EventStream:
                 fields[name] = value.removeprefix(" ")
         raise AssertionError(f"the stream ended, after {fields}")
 
+    def has_broken_off(self) -> bool:
+        """Whether it ends with nothing more, and no `complete`."""
+        return not any(self._lines)
+
     def change(self) -> Any:
         """The change that the next event is."""
         event, body = self.next()
@@ -115,11 +119,12 @@ class Socket:
         code: str = message["payload"][0]["extensions"]["code"]
         return code
 
-    def closed_with(self) -> int:
-        """The code that the server closes with, next."""
+    def closed_with(self, reason: str = "") -> int:
+        """The code that the server closes with, next, for a reason of which this is part."""
         with pytest.raises(ConnectionClosed) as closed:
             self.connection.recv(PATIENCE)
         assert closed.value.rcvd is not None
+        assert reason in closed.value.rcvd.reason
         return int(closed.value.rcvd.code)
 
 
