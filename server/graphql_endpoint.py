@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from auth.openid import OpenIdUnavailable
-from auth.policy import Forbidden
+from auth.policy import Forbidden, Unauthenticated
 from models.database import is_unavailable
 from resolvers.denials import record_denial
 from schema.api import Api
@@ -76,6 +76,9 @@ class GraphQLEndpoint:
 
 async def body_told(result: ExecutionResult, context: Context) -> Body:
     """A result as the client sees it. What it was denied is recorded."""
+    for error in result.errors or ():
+        if isinstance(error.original_error, Unauthenticated):
+            error.message = context.caller.why_nobody or error.message
     for field, denial in _denials(result.errors or ()).items():
         await record_denial(context.caller, denial, field)
     return body_of(result)
