@@ -66,3 +66,5 @@ class Caller:
     source_ip: str | None
     now: datetime
     deployment: Deployment
+    why_nobody: str | None = None
+    """To be told where somebody is needed: what is wrong with what was shown; None where nothing was."""

@@ -18,6 +18,7 @@ from models.credential import Credential
 from models.throttle import ThrottleRule, forget_old, forgive, take_back, take_try, wait_for
 from models.user import Role
 from resolvers.caller import Caller
+from resolvers.wording import counted
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Throttled(Exception):
 
     def __init__(self, milliseconds: int) -> None:
         self.seconds = -(-milliseconds // 1000)
-        super().__init__(f"Too many failed tries. Try again in {self.seconds} seconds.")
+        super().__init__(f"Too many failed tries. Try again in {counted(self.seconds, 'second')}.")
 
 
 @asynccontextmanager

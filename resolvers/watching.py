@@ -17,6 +17,7 @@ from auth.recheck import recheck
 from models.audit import DEPLOYMENT_CHAIN, AuditChain
 from models.credential import Credential
 from resolvers.reach import reaches
+from resolvers.wording import counted
 
 Heads = dict[UUID, int]
 """The sequence of an event in each account's chain."""
@@ -188,7 +189,7 @@ class Watches:
         if len(self._watches) >= self._limits.in_all:
             raise TooManyWatches("This server has no room for another subscription now. Try again in a moment.")
         if self._per_user[principal.user_id] >= self._limits.per_user:
-            raise TooManyWatches(f"You have {self._limits.per_user} subscriptions here. End one first.")
+            raise TooManyWatches(f"You have {counted(self._limits.per_user, 'subscription')} here. End one first.")
 
 
 async def read_heads(account_ids: set[UUID] | None) -> Heads:

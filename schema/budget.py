@@ -11,6 +11,7 @@ from uuid import UUID
 from models.user import Role
 from resolvers.caller import Caller
 from resolvers.throttling import source_of
+from resolvers.wording import counted
 
 # Beyond, whoever asked longest ago is forgotten, and has the whole budget again.
 _REMEMBERED = 10_000
@@ -31,7 +32,9 @@ class BudgetSpent(Exception):
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
-        super().__init__(f"You have asked for as much as there is for you now. Try again in {seconds} seconds.")
+        super().__init__(
+            f"You have asked for as much as there is for you now. Try again in {counted(seconds, 'second')}."
+        )
 
 
 class Budget:

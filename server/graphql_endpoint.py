@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from auth.policy import Forbidden
+from auth.policy import Forbidden, Unauthenticated
 from models.database import is_unavailable
 from resolvers.denials import record_denial
 from schema.api import Api
@@ -75,6 +75,9 @@ async def body_told(result: ExecutionResult, context: Context, recorded: set[str
     """A result as the client sees it. What it was denied is recorded, but for the fields for which it was already,
     where results are many; and these are then among them."""
     recorded = set() if recorded is None else recorded
+    for error in result.errors or ():
+        if isinstance(error.original_error, Unauthenticated):
+            error.message = context.caller.why_nobody or error.message
     for field, denial in _denials(result.errors or ()).items():
         if field not in recorded:
             recorded.add(field)

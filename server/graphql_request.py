@@ -114,8 +114,13 @@ async def _read_json(request: Request) -> Any:
         raise BadRequest(415, "Send the operation as it is, without Content-Encoding.", {"Accept-Encoding": "identity"})
     try:
         return orjson.loads(await _read_body(request))
-    except orjson.JSONDecodeError:
-        raise BadRequest(400, "The body is not JSON.") from None
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(400, f"The body is not JSON{_place(error)}.") from None
+
+
+def _place(error: orjson.JSONDecodeError) -> str:
+    """Where it stops being JSON; of what is not even UTF-8, and of nothing, that is not known."""
+    return f": line {error.lineno}, column {error.colno}" if error.pos else ""
 
 
 @lru_cache(maxsize=64)
@@ -148,14 +153,16 @@ def _in_address(request: Request) -> dict[str, Any]:
     for name in ("variables", "extensions"):
         try:
             given[name] = orjson.loads(given[name]) if given.get(name) else None
-        except orjson.JSONDecodeError:
-            raise BadRequest(400, f"{name} is not JSON.") from None
+        except orjson.JSONDecodeError as error:
+            raise BadRequest(400, f"{name} is not JSON{_place(error)}.") from None
     return given
 
 
 def operation_of(sent: Any, too_long: int = 413, *, queries_only: bool = False) -> GraphQLRequest:
     """What was sent as JSON, or as if it had been. `too_long` is the status for a document that is. Raises
     BadRequest."""
+    if isinstance(sent, list):
+        raise BadRequest(400, "Batches are not answered: send each operation by itself.", is_readable=True)
     if not isinstance(sent, dict):
         raise BadRequest(400, "The body must be a JSON object with a query.", is_readable=True)
     for name, kind in _KINDS:
@@ -171,7 +178,7 @@ def operation_of(sent: Any, too_long: int = 413, *, queries_only: bool = False) 
 
 def _check_document(document: Any, too_long: int) -> None:
     if not isinstance(document, str) or not document.strip():
-        raise BadRequest(400, "query must be a GraphQL document.", is_readable=True)
+        raise BadRequest(400, "Send a GraphQL document as query, or its id as documentId.", is_readable=True)
     if len(document) > MAXIMUM_DOCUMENT:
         text = f"The document is longer than {MAXIMUM_DOCUMENT} characters: send values as variables."
         raise BadRequest(too_long, text)

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from auth.crypto.secret import Secret
+from resolvers.wording import counted
 from schema.api import Api
 from schema.errors import Code
 from server.graphql_answer import as_text, fault, told
@@ -148,7 +149,7 @@ class _Connection:
             raise _Close(4409, f"Subscriber for {id_} already exists")
         if len(self._operations) >= self._settings.subscriptions_per_connection:
             most = self._settings.subscriptions_per_connection
-            text = f"There are {most} subscriptions on this connection. End one first."
+            text = f"This connection has {counted(most, 'subscription')} already. End one first."
             await self._send({"id": id_, "type": "error", "payload": [told(text, Code.TOO_MANY_SUBSCRIPTIONS)]})
             return
         # Whoever it was may be gone since, or be somebody else here.

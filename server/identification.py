@@ -25,6 +25,8 @@ from server.settings import LOOPBACK, Settings
 
 # A browser sends the cookie by itself, also for a page of somebody else's; this header only a page of ours can add.
 CSRF_HEADER = "x-sealkey-csrf"
+_TOKEN_ENDED = "The token that you sent has ended, or is none of ours: sign in again."  # noqa: S105  (a message)
+_HEADER_MISSING = "The session cookie counts only beside the header X-Sealkey-CSRF, which is missing."
 
 
 async def identify(request: HTTPConnection, token: Secret | None = None) -> Caller:
@@ -36,8 +38,8 @@ async def identify(request: HTTPConnection, token: Secret | None = None) -> Call
     caller = Caller(None, address, deployment.clock(), deployment)
     token = token or bearer_token(request.headers.get("authorization", "")) or _cookie_token(request)
     if token is None:
-        return caller
-    return Caller(await _principal(request, caller, token), address, caller.now, deployment)
+        return replace(caller, why_nobody=_HEADER_MISSING) if _lacks_header(request) else caller
+    return replace(caller, principal=await _principal(request, caller, token), why_nobody=_TOKEN_ENDED)
 
 
 def remembered_gateway(deployment: Deployment, token: bytes, now: datetime) -> Gateway | None:
@@ -99,6 +101,10 @@ def _cookie_token(request: HTTPConnection) -> Secret | None:
         return None
     token = request.cookies.get(_cookie_name(request))
     return Secret(token) if token else None
+
+
+def _lacks_header(request: HTTPConnection) -> bool:
+    return _cookie_name(request) in request.cookies and CSRF_HEADER not in request.headers
 
 
 def _is_from_our_page(request: HTTPConnection) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
 
     graphql_persisted_queries: bool = True
     """Whether clients may send a document once and its hash from then on."""
-    graphql_trusted_documents: Path | None = None
+    graphql_trusted_documents: Annotated[Path | None, BeforeValidator(lambda path: path or None)] = None
     """A list of documents, as tools that build clients write it; nothing else is then executed."""
     graphql_strict_status: bool = False
     """Whether GraphQL's answers have the statuses of GraphQL over HTTP of September 2026."""
@@ -237,6 +237,7 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsUnusable("SEALKEY_DATABASE_URL must begin with sqlite:// or postgres://.")
     if 0 < settings.graphql_budget < settings.graphql_cost:
         raise SettingsUnusable("SEALKEY_GRAPHQL_BUDGET must not be less than SEALKEY_GRAPHQL_COST, or 0 for no budget.")
+    _check_trusted_documents(settings.graphql_trusted_documents)
     _check_openid(settings)
     return settings
 
@@ -247,6 +248,11 @@ def _what_is_wrong(name: str, kind: str, message: str) -> str:
     elif name in _NETWORKS:
         message = 'Networks are written without host bits, as ["10.0.0.0/8"]'
     return f"SEALKEY_{name.upper()}: {message}"
+
+
+def _check_trusted_documents(path: Path | None) -> None:
+    if path and not path.is_file():
+        raise SettingsUnusable(f"SEALKEY_GRAPHQL_TRUSTED_DOCUMENTS names {path}, where there is no file.")
 
 
 def _check_openid(settings: Settings) -> None:

@@ -23,13 +23,14 @@ export async function post(request, token) {
   }
 }
 
-/** The answers to a subscription, one after the other, until nobody asks for the next. */
-export function watch(request, token) {
+/** The answers to a subscription, one after the other, until nobody asks for the next. `heard` gets each as well. */
+export function watch(request, token, heard) {
   const client = createClient({
     url: "/graphql",
     headers: token ? { authorization: `Bearer ${token}` } : {},
     credentials: "omit",
     retryAttempts: 0, // what happened meanwhile would be missing
+    onMessage: ({ event, data }) => event === "next" && heard(data),
   });
   return client.iterate(request);
 }

@@ -6,7 +6,7 @@ import { checkToken, session, setToken } from "./session.js";
 /** What GraphiQL calls to run an operation, or to read the schema. */
 export async function fetcher({ query, variables, operationName }) {
   const request = { query, variables, operationName: operationName || undefined };
-  if (isSubscription(request)) return watch(request, session.get().token);
+  if (isSubscription(request)) return watch(request, session.get().token, noticeEnd);
   const answer = await post(request, session.get().token);
   if (operationName !== "IntrospectionQuery") notice(answer);
   return answer;
@@ -26,5 +26,11 @@ function notice({ data, errors }) {
   const payloads = Object.values(data ?? {});
   const token = payloads.find((payload) => payload?.sessionToken)?.sessionToken;
   if (token) setToken(token);
-  else if (data?.signOut || data?.changePassword || errors?.some(isUnauthenticated)) checkToken();
+  else if (data?.signOut || data?.changePassword) checkToken();
+  else noticeEnd({ errors });
+}
+
+/** A session can be ended elsewhere, which the bar shows then. */
+function noticeEnd({ errors }) {
+  if (errors?.some(isUnauthenticated)) checkToken();
 }

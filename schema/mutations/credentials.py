@@ -23,7 +23,8 @@ _IDEMPOTENCY = (
 @strawberry.input(description="A new credential.")
 class GenerateCredentialInput:
     name: str = strawberry.field(
-        description="1 to 64 of a-z, 0-9 and _; unique in the account among credentials that are not revoked."
+        description="1 to 64 of a-z, 0-9 and _; unique in the account among credentials that are neither revoked nor "
+        "rotated."
     )
     service_id: strawberry.ID = strawberry.field(description="An ACTIVE service of the account.")
     identity_id: strawberry.ID = strawberry.field(description="ACTIVE; must be linked to the service.")

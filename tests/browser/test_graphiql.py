@@ -201,13 +201,17 @@ def test_no_secret_stays_in_the_browser_or_reaches_an_address(
     expect(page.get_by_text("Not signed in")).to_be_visible()
 
 
-def test_what_is_watched_is_shown_as_it_happens_until_it_is_stopped(page: Page, play: Play) -> None:
-    sign_in(page, "member@alder.example", PASSWORD)
-    expect(page.get_by_text("Signed in as")).to_be_visible()
+def watch(page: Page) -> None:
     page.get_by_role("tablist").get_by_text("WatchCredentials", exact=True).click()
     page.wait_for_timeout(500)
     with page.expect_response(lambda answer: "text/event-stream" in answer.headers.get("content-type", "")):
         page.get_by_role("button", name="Execute query").click()
+
+
+def test_what_is_watched_is_shown_as_it_happens_until_it_is_stopped(page: Page, play: Play) -> None:
+    sign_in(page, "member@alder.example", PASSWORD)
+    expect(page.get_by_text("Signed in as")).to_be_visible()
+    watch(page)
     credential = play.generate("watched")["credential"]
     result = page.locator(".result-window .view-lines")
     expect(result).to_contain_text("credential.generated")
@@ -215,6 +219,14 @@ def test_what_is_watched_is_shown_as_it_happens_until_it_is_stopped(page: Page, 
     expect(result).to_contain_text("credential.revoked")
     page.get_by_role("button", name="Stop query").click()
     expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+
+
+def test_what_is_watched_ends_with_the_session_and_the_page_says_so(page: Page, play: Play) -> None:
+    sign_in(page, "member@alder.example", PASSWORD)
+    expect(page.get_by_text("Signed in as")).to_be_visible()
+    watch(page)
+    play.server.client(token_of(page)).data("mutation { signOut { userErrors { code } } }")
+    expect(page.get_by_text("Not signed in: ")).to_be_visible()
 
 
 def test_the_schema_can_be_saved(page: Page) -> None:

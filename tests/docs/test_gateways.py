@@ -33,7 +33,7 @@ def test_the_examples_print_what_is_said(play: Play, tmp_path: Path) -> None:
     gateway = play.operator.data(mutation.text, expiresAt=play.clock.in_(days=30))
     keys = play.keys()
     values = {
-        "URL": play.server.url,
+        "SEALKEY": play.server.url,
         "API_KEY": keys["apiKey"],
         "API_SECRET": keys["apiSecret"],
         "GATEWAY_TOKEN": gateway["token"],
@@ -57,7 +57,7 @@ def test_the_programs_print_what_is_said(tmp_path: Path, empty_database_url: str
         server.wait()
         deployed = Deployed(tmp_path, empty_database_url, [server])
         values = {
-            "URL": server.url,
+            "SEALKEY": server.url,
             "ISSUER": server.url,
             "API_KEY": deployed.keys["apiKey"],
             "API_SECRET": deployed.keys["apiSecret"],

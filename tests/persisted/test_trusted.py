@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli import main
+from server.settings import load_settings
 from tests.persisted.test_automatic import apollo, ask, code, hash_of
 from tests.plugins.play import Theatre
 from tests.support.world import Play
@@ -125,4 +126,10 @@ def test_nor_with_one_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("SEALKEY_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("SEALKEY_GRAPHQL_TRUSTED_DOCUMENTS", str(tmp_path / "none.json"))
     ran = CliRunner().invoke(main, ["serve", "--port", "0"])
-    assert (ran.exit_code, ran.output) == (1, f"Error: No such file or directory: {tmp_path / 'none.json'}\n")
+    named = f"Error: SEALKEY_GRAPHQL_TRUSTED_DOCUMENTS names {tmp_path / 'none.json'}, where there is no file.\n"
+    assert (ran.exit_code, ran.output) == (1, named)
+
+
+def test_an_empty_setting_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEALKEY_GRAPHQL_TRUSTED_DOCUMENTS", "")
+    assert load_settings().graphql_trusted_documents is None

@@ -63,6 +63,7 @@ MALFORMED: dict[str, Sent] = {
     "an empty list": Sent("[]"),
     "a batch": Sent(f"[{OK}]"),
     "an empty object": Sent("{}"),
+    "an id of another name": Sent('{"id": "sha256:00"}'),
     "a misspelt query": Sent('{"qeury": "{ __typename }"}'),
     "a query of null": operation(None),
     "a query of number": operation(1),

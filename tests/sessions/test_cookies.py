@@ -149,6 +149,22 @@ def test_the_cookie_counts_beside_the_header_alone(browser: Browser) -> None:
     assert browser.sees({"X-Sealkey-CSRF": ""}) == MEMBER
 
 
+def test_who_is_nobody_is_told_why(browser: Browser) -> None:
+    def told(headers: dict[str, str] | None = None) -> str:
+        message: str = browser.send(VIEWER, headers=headers).json()["errors"][0]["message"]
+        return message
+
+    ended = "The token that you sent has ended, or is none of ours: sign in again."
+    assert told() == "Sign in first: send the session token as Authorization: Bearer <token>."
+    assert told({"Authorization": "Bearer sealkey_session_none"}) == ended
+    browser.sign_in()
+    assert told() == "The session cookie counts only beside the header X-Sealkey-CSRF, which is missing."
+    kept = dict(browser.cookies)
+    browser.send("mutation { signOut { userErrors { code } } }", headers=CSRF)
+    browser.cookies = kept
+    assert told(CSRF) == ended
+
+
 def test_the_cookie_counts_from_pages_of_this_server(browser: Browser) -> None:
     browser.sign_in()
     assert browser.sees({**CSRF, "Sec-Fetch-Site": "same-origin"}) == MEMBER

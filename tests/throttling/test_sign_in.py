@@ -56,7 +56,7 @@ def test_a_throttled_try_is_answered_with_the_seconds_to_wait(play: Play) -> Non
     assert answer["data"] is None
     assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": 1}
     assert error["path"] == ["signIn"]
-    assert error["message"] == "Too many failed tries. Try again in 1 seconds."
+    assert error["message"] == "Too many failed tries. Try again in 1 second."
 
 
 def test_an_answer_without_a_throttled_try_has_no_retry_after(play: Play) -> None:
