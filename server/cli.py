@@ -272,6 +272,7 @@ def _refuse_an_address_in_use(settings: Settings) -> None:
 def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
     _say_where(settings)
+    configure_logs()
     uvicorn.run("server.app:create_app_from_environment", factory=True, workers=settings.workers, **_uvicorn(settings))
 
 
@@ -281,6 +282,7 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
         "port": settings.port,
         "http": WireProtocol,
         **WEBSOCKETS,
+        "log_config": None,  # configure_logs has set up its loggers
         "log_level": "warning",
         "access_log": False,
         # A client's address is the socket's; headers that claim another are not believed.

@@ -4,8 +4,10 @@ What is logged is named here and there one field at a time; bodies, headers, que
 errors are not, since they can hold secrets.
 """
 
+import logging
 import sys
 import traceback
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -15,6 +17,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from models.database import is_unavailable
 
@@ -37,6 +40,20 @@ def configure_logs() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    for name in ("uvicorn", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [_LikeOurs()], False
+
+
+class _LikeOurs(logging.Handler):
+    """Has others' lines written as ours are."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            log_fault(error)  # and no message, which may tell its text
+        else:
+            log.log(record.levelno, record.getMessage())
 
 
 def log_fault(error: BaseException) -> str:
@@ -57,16 +74,25 @@ def _fault(error: Exception, error_id: str) -> PlainTextResponse:
 
 
 class RequestLog:
-    """Gives every request an id, answers it as X-Request-Id, and logs a line when it is done."""
+    """Gives every request an id, answers it as X-Request-Id, and logs a line when it is done; as it does for every
+    WebSocket, which has no answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        request_id = uuid4().hex
+        if scope["type"] == "http":
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                await self._answer(request_id, scope, receive, send)
+        elif scope["type"] == "websocket":
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                await self._converse(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
-        request_id, began, status = uuid4().hex, perf_counter(), 0
+
+    async def _answer(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status = perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -75,19 +101,43 @@ class RequestLog:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self.app(scope, receive, send_with_id)
-            except ClientDisconnect:
-                status = status or _NOBODY_TO_ANSWER
-            except Exception as error:  # noqa: BLE001  (its text may hold what must not be logged)
-                error_id = log_fault(error)
-                if not status:
-                    await _fault(error, error_id)(scope, receive, send_with_id)
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                milliseconds=round((perf_counter() - began) * 1000, 1),
-            )
+        try:
+            await self.app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = status or _NOBODY_TO_ANSWER
+        except Exception as error:  # noqa: BLE001  (its text may hold what must not be logged)
+            error_id = log_fault(error)
+            if not status:
+                await _fault(error, error_id)(scope, receive, send_with_id)
+        log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=_since(began))
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A status where no WebSocket came of it, else the code that it was closed with, by whichever side."""
+        began, ended = perf_counter(), dict[str, int]()
+
+        async def receive_noting() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                ended.setdefault("code", message["code"])
+            return message
+
+        async def send_noting(message: Message) -> None:
+            if message["type"] == "websocket.close":
+                ended["code"] = message.get("code", 1000)
+            elif message["type"] == "websocket.http.response.start":
+                ended["status"] = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive_noting, send_noting)
+        except WebSocketDisconnect as gone:
+            ended.setdefault("code", gone.code)
+        except Exception as error:  # noqa: BLE001  (as above)
+            log_fault(error)
+            with suppress(Exception):  # there may be nobody left to tell
+                await send_noting({"type": "websocket.close", "code": 1011})
+        log.info("websocket", path=scope["path"], **ended, milliseconds=_since(began))
+
+
+def _since(began: float) -> float:
+    return round((perf_counter() - began) * 1000, 1)

@@ -81,6 +81,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if not self.writable.is_set():
             self.transport.abort()
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        # For uvicorn a handshake that was refused with an answer is not complete, which it would log as an error.
+        self.handshake_complete |= self.close_sent
+
     def shutdown(self) -> None:
         _end_subscriptions(self.app)
         self.loop.call_later(_SENT_WITHIN, self._shut_down)

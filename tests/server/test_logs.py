@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from tests.support.command import Serving
+from tests.support.subscribers import connecting
 
 Lines = list[dict[str, Any]]
 
@@ -55,3 +57,45 @@ def test_an_upload_that_is_broken_off_is_no_fault(server: Serving, path: str, me
         client.sendall(f'{head}{{"query":"'.encode())
     (line,) = logged(server, before, lambda line: line.get("path") == path)
     assert (line["event"], line["level"], line["status"]) == ("request", "info", 499)
+
+
+def test_what_is_not_http_is_no_plain_line(server: Serving) -> None:
+    before = lines(server)
+    with connected(server) as client:
+        client.sendall(b"nonsense\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
+    (line,) = logged(server, before, lambda line: "HTTP" in line["event"])
+    assert (line["event"], line["level"]) == ("Invalid HTTP request received.", "warning")
+    assert set(line) == {"event", "level", "timestamp"}
+
+
+def test_a_websocket_that_is_refused_is_no_error(server: Serving) -> None:
+    before = lines(server)
+    with pytest.raises(InvalidStatus), connecting(server.client(), "graphql-ws"):
+        pass
+    (line,) = logged(server, before, lambda line: line["event"] == "websocket")
+    assert (line["level"], line["path"], line["status"]) == ("info", "/graphql", 400)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"), [("subscribe", 4401), ("connection_init", 4403), ("nonsense", 4400), (None, 1000)]
+)
+def test_a_websocket_is_logged_once_when_it_ends(server: Serving, message: str | None, code: int) -> None:
+    before = lines(server)
+    payload = {"Authorization": "Bearer of_somebody"}
+    with connecting(server.client(), headers={"Cookie": "of=somebody"}) as client:
+        if message is not None:
+            client.send(message, payload=payload)
+            assert client.closed_with() == code
+    (line,) = logged(server, before, lambda line: line["event"] == "websocket")
+    assert set(line) == {"event", "level", "timestamp", "request_id", "path", "code", "milliseconds"}
+    assert (line["path"], line["code"]) == ("/graphql", code)
+
+
+def test_all_that_a_server_writes_until_it_has_stopped_is_json(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Serving(tmp_path_factory.mktemp("stopped")) as server:
+        server.wait()
+        with connecting(server.client()) as client:
+            server.stop()
+            assert client.closed_with() == 1012
+    assert [line["code"] for line in lines(server) if line["event"] == "websocket"] == [1012]

@@ -59,8 +59,12 @@ class Serving:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Asks it to end."""
         self._process.terminate()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
         self.output += self._process.communicate(timeout=30)[0]
         self._ended_with = self.errors
         self._errors.close()
