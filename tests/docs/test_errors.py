@@ -48,6 +48,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("nobody", {"method": "PUT", "json": VIEWER}),
     ("nobody", {"method": "GET", "params": {"query": "{" + " " * 32 * 1024}}),
     ("nobody", {"json": VIEWER, "headers": {"Content-Type": "text/plain"}}),
+    ("nobody", {"json": VIEWER, "headers": {"Accept": "text/html"}}),
     ("nobody", {"json": {"query": " " * 1024 * 1024}}),
     ("nobody", {"data": {"query": "{ viewer { role } }"}}),
 ]

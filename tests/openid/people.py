@@ -23,14 +23,15 @@ def viewer(play: Play, token: str) -> Any:
 
 
 def is_refused(play: Play, token: str) -> bool:
-    """Whether a token signs nobody in. Whoever sends it is told no more than who sends none."""
+    """Whether a token signs nobody in. Whoever sends it is told no more than who sends what is none."""
     response = play.server.client(token).post(VIEWER)
-    return (response.status_code, response.json()) == _with_nothing_sent(play.server.url)
+    return (response.status_code, response.json()) == _with_nonsense_sent(play.server.url)
 
 
 @cache
-def _with_nothing_sent(url: str) -> tuple[int, Any]:
-    response = Client(url).post(VIEWER)
+def _with_nonsense_sent(url: str) -> tuple[int, Any]:
+    response = Client(url, "nonsense").post(VIEWER)
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     return response.status_code, response.json()
 
 
