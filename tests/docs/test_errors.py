@@ -76,7 +76,7 @@ def test_every_code_comes_with_the_status_that_is_documented(play: Play, monkeyp
             if who == "broken":
                 patched.delattr("schema.queries.viewer_of")
             if who == "unidentified":
-                patched.delattr("server.graphql_endpoint.identify")
+                patched.delattr("server.graphql_caller.identify")
             if who == "guesser":
                 guess_in_vain(play)
             if who in DOCUMENTS:
