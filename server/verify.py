@@ -10,11 +10,11 @@ Asked about every call that the provider's APIs receive, this is plain ASGI: wha
 costs more than the answer. For the same reason checks are counted and not logged.
 """
 
+from asyncio import get_running_loop
 from binascii import a2b_base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import monotonic
 from urllib.parse import parse_qsl
 
 import orjson
@@ -33,7 +33,7 @@ from server.logs import log_fault
 
 PATH = "/verify"
 BEGAN = "sealkey.began"
-"""Where the scope's state says when work on a request began, if that was before."""
+"""Where the scope's state says when work on a request began, by the event loop's time, if that was before."""
 Header = tuple[bytes, bytes]
 # All that is read of a request. A second one of the same name is its client's, and nobody knows which is which.
 _READ = frozenset(
@@ -94,7 +94,7 @@ def is_verify(path: str) -> bool:
 async def verify(deployment: Deployment, scope: Scope, send: Send) -> None:
     """200 to let in, 401 or 403 not to; the code says why. 400 where the gateway is not set up right, 503 where it
     can't be decided now."""
-    wants_json, began = False, scope.get("state", {}).get(BEGAN) or monotonic()
+    wants_json, began = False, scope.get("state", {}).get(BEGAN) or get_running_loop().time()
     try:
         headers = _read(scope["headers"])
         wants_json = b"application/json" in headers.get(b"accept", b"")

@@ -6,7 +6,6 @@ through one by one; all of that costs more than such a check. What can't be answ
 """
 
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -30,7 +29,7 @@ class WireProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.url.startswith(_PATH):
-            answer, began = None, monotonic()
+            answer, began = None, self.loop.time()
             with suppress(Exception):  # which the other way will meet too, and knows what to do with
                 answer = self._answer_at_once()
             if answer is not None:
