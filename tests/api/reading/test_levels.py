@@ -114,17 +114,28 @@ def everything_in(type_: GraphQLObjectType, depth: int) -> str:
     """All that a thing has, so many levels deep."""
     of = node_type(type_) if is_connection(type_) else type_
     return " ".join(
-        shown(name, inner, everything_in(inner, depth - 1) if depth > 1 else "", "first: 2, after: $start")
+        shown(name, inner, everything_in(inner, depth - 1) if depth > 1 else "", f"first: 2, after: {start_of(inner)}")
         for name, _, inner in composite(of)
     )
 
 
-def documents() -> Iterator[tuple[str, str]]:
-    """For every list of the query, and every list or object in each of its things, one with all that is in these."""
+def start_of(type_: GraphQLObjectType) -> str:
+    """The variable for a cursor of a list of such things."""
+    return f"$start{node_type(type_).name}" if is_connection(type_) else ""
+
+
+def roots() -> Iterator[tuple[str, str, GraphQLObjectType]]:
+    """Of every list of the query its name, its arguments and its type."""
     assert SCHEMA.query_type is not None
     for root, arguments in ROOTS.items():
         type_ = get_named_type(SCHEMA.query_type.fields[root].type)
         assert isinstance(type_, GraphQLObjectType)
+        yield root, arguments, type_
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """For every list of the query, and every list or object in each of its things, one with all that is in these."""
+    for root, arguments, type_ in roots():
         for name, _, inner in composite(node_type(type_)):
             inside = shown(name, inner, everything_in(inner, 1), "first: 3")
             yield f"{root}.{name}", shown(root, type_, inside, f"first: $number {arguments}")
@@ -144,8 +155,11 @@ def test_every_list_and_object_of_the_schema_is_asked_for() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 def test_five_cost_what_one_costs(full: Play, document: str) -> None:
-    cursors = {"first": cursor(full, "credentials(first: 3)"), "start": cursor(full, "accounts(first: 1)")}
-    used = {name: mark for name, mark in cursors.items() if f"${name}" in document}
+    pages = {
+        "first": "credentials(first: 3)",
+        **{start_of(type_)[1:]: f"{root}(first: 1)" for root, _, type_ in roots()},
+    }
+    used = {name: cursor(full, page) for name, page in pages.items() if f"${name}" in document}
     declared = "".join(f", ${name}: String" for name in used)
 
     def cost(number: int) -> int:
