@@ -92,7 +92,8 @@ class Postgres(Databases):
         """End all of its processes at once, whatever they are doing, as a power failure would."""
         processes = self._processes()
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # some come and go by themselves
+                process.kill()
         while not all(has_ended(process) for process in processes):
             time.sleep(0.01)
         # Until somebody reaps it, the dead postmaster would pass for a running one.
@@ -103,12 +104,14 @@ class Postgres(Databases):
         """Inside, it neither answers nor goes away."""
         processes = self._processes()
         for process in processes:
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         try:
             yield
         finally:
             for process in processes:
-                process.resume()
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def _processes(self) -> list[psutil.Process]:
         postmaster = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
