@@ -56,7 +56,7 @@ class ImmediateSqliteClient(SqliteClient):
                 self._reader = sqlite3.connect(f"file:{self.filename}?mode=rw", uri=True, timeout=_READER_SECONDS)
                 self._reader.execute("PRAGMA query_only = ON")
                 # Of a million credentials, what leads to each; 2 MB is SQLite's own.
-                self._reader.execute("PRAGMA cache_size = -8000")
+                self._reader.execute("PRAGMA cache_size = -4000")
             return self._reader.execute(query, values).fetchone()
         except sqlite3.Error as error:
             # Whatever it was, the next one begins anew: the file may have been there for the last time, or be back.

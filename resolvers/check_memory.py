@@ -27,9 +27,10 @@ from models.ids import Kind
 # How long after the epoch was asked what is remembered is believed: less than the second that is promised.
 BELIEVED_SECONDS = 0.9
 # What fits into 100 MB, whoever the credentials belong to.
-MOST_CREDENTIALS = 110_000
+MOST_CREDENTIALS = 101_000
 _MOST_PARTIES = 2 * MOST_CREDENTIALS
 _MOST_GATEWAYS = 1_000
+_MOST_GONE = 1_000
 _MOST_TOKENS = 10_000
 _CHANGES_AT_ONCE = 1_000
 
@@ -58,7 +59,8 @@ class CheckMemory:
     def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
         self._credentials: OrderedDict[bytes, CredentialFacts] = OrderedDict()
-        self._shown: dict[bytes, bytes] = {}
+        # Credentials that have changed since they were remembered: not looked for among all of them each time.
+        self._gone: set[bytes] = set()
         self._parties: dict[bytes, PartyFacts] = {}
         self._gateways: dict[str, Gateway] = {}
         self._tokens: OrderedDict[bytes, tuple[Claims, CredentialFacts]] = OrderedDict()
@@ -77,7 +79,7 @@ class CheckMemory:
         """What is remembered of whose key and secret were shown (see `hash_shown`), if nothing of it has changed and
         it may be believed."""
         found = self._credentials.get(shown)
-        if found is None or self._seconds() >= self._believed_until or not _is_current(found):
+        if found is None or self._seconds() >= self._believed_until or not self._is_current(found):
             return None
         self._credentials.move_to_end(shown)
         return found
@@ -94,10 +96,9 @@ class CheckMemory:
             return
         self._share_parties(facts)
         self._credentials[shown] = facts
-        self._shown[facts.id] = shown
+        self._gone.discard(facts.id)
         if len(self._credentials) > MOST_CREDENTIALS:
-            _, oldest = self._credentials.popitem(last=False)
-            del self._shown[oldest.id]
+            self._credentials.popitem(last=False)
 
     def find_gateway(self, token_hash: str) -> Gateway | None:
         return self._gateways.get(token_hash) if self.is_believed() else None
@@ -110,7 +111,7 @@ class CheckMemory:
         """What an access token says that was signed by us and has not been revoked, and whose credential's; it may have
         expired since."""
         found = self._tokens.get(token_hash)
-        return found if found is not None and self.is_believed() and _is_current(found[1]) else None
+        return found if found is not None and self.is_believed() and self._is_current(found[1]) else None
 
     def remember_token(self, token_hash: bytes, claims: Claims, facts: CredentialFacts, read_at_epoch: int) -> None:
         if read_at_epoch != self._epoch:
@@ -150,11 +151,12 @@ class CheckMemory:
         id_ = subject_id.encode()
         if party := self._parties.pop(id_, None):
             party.is_current = False
-        if shown := self._shown.pop(id_, None):
-            self._credentials.pop(shown, None)
         kind = subject_id.partition("_")[0]
         if kind == Kind.CREDENTIAL:
+            self._gone.add(id_)
             self._tokens.clear()
+            if len(self._gone) > _MOST_GONE:
+                self._sweep()
         if kind in {Kind.ACCOUNT, Kind.ACCESS_TOKEN, Kind.USER}:
             self._gateways.clear()
 
@@ -174,10 +176,19 @@ class CheckMemory:
         self._parties[party.id] = party
         return party
 
+    def _sweep(self) -> None:
+        for shown in [shown for shown, facts in self._credentials.items() if facts.id in self._gone]:
+            del self._credentials[shown]
+        self._gone.clear()
+
+    def _is_current(self, facts: CredentialFacts) -> bool:
+        people = facts.account.is_current and facts.owner.is_current
+        return people and facts.identity.is_current and facts.service.is_current and facts.id not in self._gone
+
     def forget(self) -> None:
         """Forgets everything."""
         self._credentials.clear()
-        self._shown.clear()
+        self._gone.clear()
         self._parties.clear()
         self._gateways.clear()
         self._tokens.clear()
@@ -187,8 +198,3 @@ def hash_shown(key_and_secret: bytes) -> bytes:
     """What credentials are found by: of `key:secret`, as in HTTP's Basic scheme. No key or secret has a colon in it, so
     nothing else is the same."""
     return sha256(key_and_secret).digest()
-
-
-def _is_current(facts: CredentialFacts) -> bool:
-    people = facts.account.is_current and facts.owner.is_current
-    return people and facts.identity.is_current and facts.service.is_current

@@ -19,7 +19,7 @@ _ROWS_AT_ONCE = 5_000
 # meanwhile is written once. It is done at the latest after a minute, or when there is much of it.
 _REST = 19
 _LONGEST_REST = 60.0
-_MOST_UNWRITTEN = 120_000
+_MOST_UNWRITTEN = 101_000
 _NEVER_YET = datetime.min.replace(tzinfo=UTC)
 
 

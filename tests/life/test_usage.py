@@ -218,5 +218,5 @@ def test_writing_down_takes_a_twentieth_of_the_time_at_most(scene: Scene, monkey
     check()
     assert (went(59.9), went(0.1)) == (0, 1)
     takes = 0.0
-    check(120_000)
-    assert went(1) == 120_000
+    check(101_000)
+    assert went(1) == 101_000

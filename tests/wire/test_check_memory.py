@@ -138,3 +138,22 @@ def test_it_is_bounded_and_what_was_not_asked_about_for_the_longest_time_goes_fi
     assert epochs.memory.find(shown[0])
     shown += [epochs.remember(facts()) for _ in range(2)]
     assert [epochs.memory.find(each) is not None for each in shown] == [True, False, False, True, True]
+
+
+def test_of_many_credentials_those_that_changed_are_gone_and_read_anew_are_back(epochs: Epochs) -> None:
+    """Also once so many have changed that they are no longer noted one by one."""
+    everybody = [facts() for _ in range(30)]
+    shown = [epochs.remember(each) for each in everybody]
+    changed, others = everybody[::3], [facts() for _ in range(1_100)]
+    for each in [*changed, *others]:
+        epochs.change(each.id)
+        if len(epochs.changes) % 500 == 0:
+            asyncio.run(epochs.memory.refresh())
+    asyncio.run(epochs.memory.refresh())
+    found = [epochs.memory.find(each) for each in shown]
+    assert found == [None if each in changed else each for each in everybody]
+    epochs.change(everybody[1].id)
+    asyncio.run(epochs.memory.refresh())
+    assert epochs.memory.find(shown[1]) is None
+    epochs.remember(everybody[1])
+    assert epochs.memory.find(shown[1]) is everybody[1]
