@@ -25,7 +25,7 @@ from resolvers.delivery import Delivery, DeliveryRequest, deliver, pack, unpack
 from resolvers.errors import ErrorCode, refuse
 from resolvers.expiry import Expiry
 
-NAME_TAKEN = "The account has a credential of this name that is not revoked."
+NAME_TAKEN = "The account has a credential of this name that is neither revoked nor rotated."
 
 
 @dataclass(frozen=True)
