@@ -13,6 +13,8 @@ PYTEST_ARGS =
 BENCH_ARGS =
 LIFE_STEPS = 20000
 GRAPHQL_CASES = 2000
+CAMPAIGN = all
+SIZE =
 
 # npm says nothing unless it fails; what it said is then shown.
 quietly = mkdir -p .make && ($(1)) >.make/last.log 2>&1 || { cat .make/last.log >&2; exit 1; }
@@ -62,6 +64,10 @@ campaign-graphql: .venv/.development ## Ask the API for whatever its schema allo
 	@echo "Asking $(GRAPHQL_CASES) times on SQLite."
 	@SEALKEY_TEST_DATABASE=sqlite SEALKEY_GRAPHQL_CASES=$(GRAPHQL_CASES) $(GRAPHQL)
 	@echo "Every answer was one that is documented."
+
+.PHONY: torture
+torture: .venv/.development ## Kill, cut off, flood and lie to real servers (CAMPAIGN=all SIZE=--small)
+	@$(BIN)/python -m torture $(CAMPAIGN) $(SIZE)
 
 .PHONY: check
 check: .venv/.development ## Lint, formatting, types, layers, and the schema: committed, linted, breaking nobody
