@@ -237,8 +237,13 @@ def _is_busy(error: BaseException) -> bool:
     return getattr(cause, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
+class Unavailable(Exception):
+    """Something else without which nothing can be decided now."""
+
+
 # PostgreSQL's classes of errors 08 (connection), 53 (resources) and 57 (operator intervention), and the driver's own.
 _UNAVAILABLE = (
+    Unavailable,
     OSError,
     DBConnectionError,
     asyncpg.InterfaceError,

@@ -26,6 +26,7 @@ from resolvers.caller import Caller, Deployment
 from resolvers.check_memory import hash_shown
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
 from resolvers.networks import is_address_allowed
+from resolvers.rehashing import KeyMissing
 from resolvers.throttling import LOGIN, throttled
 
 MAXIMUM_BATCH = 100
@@ -86,6 +87,8 @@ def verify_at_once(
     `shown` is key and secret, `key:secret`."""
     shown_hash = hash_shown(shown)
     found = deployment.memory.find(shown_hash) or _authenticate_here(deployment, shown, shown_hash)
+    if found is not None and found.hashing_key_id in deployment.rehashing.outdated:
+        deployment.rehashing.note(deployment.keyring, found, shown)
     return None if found is None else judge(deployment, scope, found, service, client_address, now)
 
 
@@ -170,15 +173,25 @@ def judge(
 
 async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> CredentialFacts | None:
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
-    that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database."""
-    memory, secret = deployment.memory, api_secret.reveal()
-    shown = hash_shown(f"{api_key}:{secret}".encode(errors="surrogatepass"))
+    that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database. Raises
+    KeyMissing where another process has hashed under a key that this one has not been given."""
+    shown = f"{api_key}:{api_secret.reveal()}".encode(errors="surrogatepass")
+    found = await _find(deployment, api_key, api_secret, hash_shown(shown))
+    if found is not None and found.hashing_key_id in deployment.rehashing.outdated:
+        deployment.rehashing.note(deployment.keyring, found, shown)
+    return found
+
+
+async def _find(deployment: Deployment, api_key: str, api_secret: Secret, shown: bytes) -> CredentialFacts | None:
+    memory = deployment.memory
     found, epoch = memory.find(shown), memory.epoch
     if found is not None:
         return found
-    if not is_api_key(api_key) or not is_api_secret(secret):
+    if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
         return None
     read = await read_facts(api_key, memory.find_parties)
+    if read and not deployment.keyring.knows(read[0].hashing_key_id):
+        raise KeyMissing(read[0].hashing_key_id)
     return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch)
 
 
@@ -189,6 +202,8 @@ def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) 
         return None
     epoch = deployment.memory.epoch
     read = read_facts_here(api_key, deployment.memory.find_parties)
+    if read and not deployment.keyring.knows(read[0].hashing_key_id):
+        return None
     return _remembered_if_right(deployment, read, api_key, Secret(secret), shown_hash, epoch)
 
 
@@ -200,7 +215,8 @@ def _remembered_if_right(
     shown: bytes,
     read_at_epoch: int,
 ) -> CredentialFacts | None:
-    found, (hashing_key_id, kept) = read or (None, (None, None))
+    found, kept = read or (None, None)
+    hashing_key_id = found.hashing_key_id if found else None
     if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret) or found is None:
         return None
     deployment.memory.remember(shown, found, read_at_epoch)
