@@ -60,16 +60,17 @@ def test_every_token_is_believed_by_every_process_all_through_a_rotation(
     tmp_path: Path, empty_database_url: str
 ) -> None:
     data_dir = tmp_path / "data"
+    settings = {"database_url": empty_database_url, "issuer": ISSUER, "usage_flush_seconds": "1"}
     with (
-        Serving(data_dir, database_url=empty_database_url, issuer=ISSUER) as one,
-        Serving(data_dir, "--workers", "2", database_url=empty_database_url, issuer=ISSUER) as other,
+        Serving(data_dir, **settings) as one,
+        Serving(data_dir, "--workers", "2", **settings) as other,
     ):
         one.wait()
         other.wait()
         wait_until_it_answers(other)
         deployed = Deployed(data_dir, empty_database_url, [one, other])
         tokens = [deployed.login(one)]
-        deployed.rotate("--lead", "5")
+        deployed.rotate("--purpose", "all", "--lead", "5")
         give_up_at = time.monotonic() + 60
         newest: set[str] = set()
         while newest != {NEW}:
@@ -85,6 +86,12 @@ def test_every_token_is_believed_by_every_process_all_through_a_rotation(
             assert published(server.url) == [OLD, NEW]
             assert is_right(server, tokens[0])
             assert is_right(server, tokens[-1])
+        # Each of these logins was a use, and the last ones were after the new keys had started.
+        rows = Rows(empty_database_url)
+        while rows.execute("SELECT hashing_key_id FROM credentials") != [("credential-hashing-2",)]:
+            assert time.monotonic() < give_up_at, "it is not hashed anew"
+            deployed.login(one)
+        assert all(deployed.is_active(server, deployed.login(server)) for server in (one, other, other))
     assert "keys_not_taken" not in one.errors + other.errors
 
 
