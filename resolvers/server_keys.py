@@ -31,10 +31,10 @@ class GivenKeys:
         """What is wrong with the keys by what the database knows; None: nothing."""
         return self._disagreement
 
-    async def confirm(self, now: datetime, *, lost: str | None = None) -> None:
-        """Compares them with what the database knows, but for one that was lost. Raises KeyringUnreadable."""
+    async def confirm(self, now: datetime, *, some_lost: bool = False) -> None:
+        """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
         self._asks_again_at = now + _ASK_AGAIN
-        self.keyring = await confirm_keys(self._given, now, lost=lost)
+        self.keyring = await confirm_keys(self._given, now, some_lost=some_lost)
 
     async def follow(self, now: datetime) -> None:
         """Looks again at what the database knows. Raises KeyringUnreadable, once for each thing that is wrong."""
@@ -79,12 +79,14 @@ class KeysInFile(GivenKeys):
         self._stamp, self._not_taken, self._disagreement = newest, None, None
 
 
-async def confirm_keys(keyring: Keyring, now: datetime, *, lost: str | None = None) -> Keyring:
-    """Remembers new keys, and compares the others with what is remembered, but for one that was lost. The keys without
+async def confirm_keys(keyring: Keyring, now: datetime, *, some_lost: bool = False) -> Keyring:
+    """Remembers new keys, and compares the others with what is remembered, of which some may be lost. The keys without
     those that were retired. Raises KeyringUnreadable."""
     given = keyring.check_values()
     known = await ServerKey.all()
-    await _compare(given, [key for key in known if key.id != lost], now)
+    _check_the_same(given, {key.id: key.check_value for key in known})
+    if not some_lost:
+        await _check_none_lost(given, known, now)
     if given.keys() - {key.id for key in known}:
         await remember_keys(given, now)
     return keyring.without([key.id for key in known if key.retired_at])
@@ -102,8 +104,7 @@ async def remember_keys(given: Mapping[str, str], now: datetime) -> None:
             await ServerKey.create(id=key_id, check_value=given[key_id], created_at=now)
 
 
-async def _compare(given: Mapping[str, str], known: Iterable[ServerKey], now: datetime) -> None:
-    _check_the_same(given, {key.id: key.check_value for key in known})
+async def _check_none_lost(given: Mapping[str, str], known: Iterable[ServerKey], now: datetime) -> None:
     for key in known:
         if key.id not in given and key.retired_at is None and not _has_ended(key.id, given):
             needs = await what_needs(key.id, now)

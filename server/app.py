@@ -97,14 +97,14 @@ def create_app_from_environment() -> Starlette:
 
 @asynccontextmanager
 async def deployed(
-    settings: Settings, clock: Clock = system_clock, *, lost_key: str | None = None
+    settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False
 ) -> AsyncIterator[Deployment]:
-    """The database at its newest schema, and the keys that belong to it, but for one that was lost. Use cases work
+    """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
     inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await database.upgrade()
         keys = read_keys(settings)
-        await keys.confirm(clock(), lost=lost_key)
+        await keys.confirm(clock(), some_lost=some_keys_lost)
         yield Deployment(
             keys=keys,
             clock=clock,

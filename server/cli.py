@@ -220,7 +220,7 @@ async def keys_retire(key_id: str, force: bool) -> None:
     """Take a key that nothing needs any more out of use, and out of the file."""
     settings = load_settings()
     file = _file_to_change(settings, f"retire {key_id}")
-    async with deployed(settings, lost_key=key_id if force else None) as deployment:
+    async with deployed(settings, some_keys_lost=force) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
         revoked = await retire_key(caller, file, key_id, forced=force)
     too = f", and {counted(revoked, 'credential')} revoked" if revoked else ""
