@@ -55,6 +55,7 @@ async def rotate_keys(
     known = [key.id for key in await ServerKey.all()]
     with locked_keyring(file.path, file.sealing) as data:
         before = read_keyring(data)
+        purposes = [purpose for purpose in purposes if before.versions(purpose)]
         if not drops_older:
             _check_none_waits(caller, before, purposes)
         if drops_older:
@@ -114,6 +115,8 @@ async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_
             raise RotationRefused(f"{key_id} was retired before, at {write_instant(known.retired_at)}.")
         return
     versions = keyring.versions(purpose)
+    if key_id not in [key.id for key in versions]:
+        raise RotationRefused(f"{key_id} is of a kind that does not retire.")
     current = newest(versions, caller.now)
     ids = [key.id for key in versions]
     if ids.index(key_id) >= ids.index(current.id):

@@ -141,10 +141,12 @@ async def healthy(_request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-async def ready(_request: Request) -> Response:
-    """The process can do its work: the database answers."""
+async def ready(request: Request) -> Response:
+    """The process can do its work: the database answers. Keys that it was to take and could not are told, and do not
+    keep it from its work: it goes on with those that it has."""
     try:
         await database.ping()
     except Exception:  # noqa: BLE001  (whatever it is, this server is not ready)
         return PlainTextResponse("the database does not answer", status_code=503)
-    return PlainTextResponse("ok")
+    has_trouble = request.app.state.deployment.keys.trouble is not None
+    return PlainTextResponse("ok, but keys could not be taken: the log says why" if has_trouble else "ok")

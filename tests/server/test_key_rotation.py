@@ -241,6 +241,7 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
         logged = follow(play)
         assert told in logged
         assert logged.count("keys_not_taken") == 1
+        assert ready(play) == "ok, but keys could not be taken: the log says why"
         assert is_active(play, token)
     path.unlink()
     assert "is not there" in follow(play)
@@ -250,6 +251,11 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
     path.chmod(0o600)
     rotate(play)
     assert published(play.server.url) == [OLD, NEW]
+    assert ready(play) == "ok"
+
+
+def ready(play: Play) -> str:
+    return httpx.get(f"{play.server.url}/readyz").text
 
 
 def test_a_file_from_before_a_rotation_is_refused_at_start(day_play: Play) -> None:
