@@ -65,12 +65,13 @@ async def rotate_keys(
         changed = add_keys(data, purposes, now=caller.now, starts_at=starts_at, ends=ends, known=known)
         after = read_keyring(changed)
         versions = [after.versions(purpose) for purpose in purposes]
+        sealed = file.sealing.seal(changed)  # which may take a while, and nobody is to wait for
         async with transaction():
             await remember_keys(after.check_values(), caller.now)
             for *_, added in versions:
                 await _record_added(caller, added.id, f"to {_verb(added.id)} from {write_instant(starts_at)}")
             # Last of all: where the file can't be written, nothing else is.
-            replace_keyring(file.path, changed, file.sealing)
+            replace_keyring(file.path, sealed)
     return Rotation([added for *_, added in versions], [key for *older, _ in versions for key in older])
 
 
@@ -87,12 +88,12 @@ async def retire_key(caller: Caller, file: KeyFile, key_id: str, *, forced: bool
             revoked = await revoke_hashed_under(caller, key_id)
         elif not (forced and is_lost) and (needs := await what_needs(key_id, caller.now)):
             raise RotationRefused(f"{key_id} is needed by {needs} still{_what_to_do(key_id)}")
+        sealed = file.sealing.seal(data if is_lost else remove_key(data, key_id))
         async with transaction():
             told = f"The server key {key_id} was retired{', being lost' if is_lost else ''}"
             await ServerKey.filter(id=key_id).update(retired_at=caller.now)
             await record(caller, EventType.SERVER_KEY_RETIRED, told, account_id=None)
-            if not is_lost:
-                replace_keyring(file.path, remove_key(data, key_id), file.sealing)
+            replace_keyring(file.path, sealed)
     return revoked
 
 

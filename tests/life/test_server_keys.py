@@ -109,6 +109,16 @@ def test_a_process_that_has_not_been_given_a_key_says_so_instead_of_denying(keys
     assert other.lets_in(shown)
 
 
+def test_what_can_not_be_checked_for_want_of_a_key_is_answered_503(keys: ServerKeys) -> None:
+    play, shown = keys.play, keys.play.keys()
+    row = {"id": NEW, "check_value": "of no key here", "created_at": play.clock.now}
+    play.rows.insert("server_keys", row)
+    play.rows.execute(f"UPDATE credentials SET hashing_key_id = '{NEW}', secret_hash = '{'0' * 64}'")
+    assert keys.check(shown) == 503
+    document = "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }"
+    assert play.nobody.error_code(document, input=shown) == "UNAVAILABLE"
+
+
 def test_a_copy_of_the_keys_from_before_is_told_of_and_denies_nobody(keys: ServerKeys) -> None:
     play, whole = keys.play, keys.path.read_bytes()
     keys.rotate(HASHING)
