@@ -237,11 +237,13 @@ def _is_busy(error: BaseException) -> bool:
     return getattr(cause, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-# PostgreSQL's classes of errors 08 (connection), 53 (resources) and 57 (operator intervention), and the driver's own.
+# PostgreSQL's classes of errors 08 (connection), 53 (resources) and 57 (operator intervention), and the driver's own:
+# the internal one is what it says of a connection that failed between being taken and being used.
 _UNAVAILABLE = (
     OSError,
     DBConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
