@@ -40,7 +40,7 @@ def configure_logs() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    for name in ("uvicorn", "asyncio"):
+    for name in ("uvicorn", "asyncio", "asyncpg"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [_LikeOurs()], False
 
