@@ -9,8 +9,11 @@ A campaign is a function that raises CampaignFailed where a promise did not hold
 import click
 
 from torture.campaign import Campaign, CampaignFailed
+from torture.crash import crash
 
-CAMPAIGNS: dict[str, Campaign] = {}
+CAMPAIGNS: dict[str, Campaign] = {
+    "crash": crash,
+}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
