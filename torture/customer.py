@@ -359,12 +359,25 @@ class Customers(Asking):
         told.done("")
         session = told.payload["sessionToken"]
         self.ledger.expect("session.started", self._me.member_id, told.unknown)
+        await self._reads(session, await self.somebody())  # and is remembered there
         told = await self.mutate("signOut", "", session, None)
         told.done("UNAUTHENTICATED")
         self.ledger.expect("session.ended", self._me.member_id)
-        again = await self.mutate("signOut", "", session, None)
-        if again.errors != {"UNAUTHENTICATED"}:
-            raise CampaignFailed("a session that had ended was let in")
+        if await self._reads(session, told.life) and self.fleet.is_living(told.life):
+            raise CampaignFailed("a session was let in by the process that had just ended it")
+        await asyncio.sleep(ELSEWHERE_WITHIN)
+        for life in self.fleet.living():
+            if await self._reads(session, life):
+                raise CampaignFailed(f"a session was let in {ELSEWHERE_WITHIN} s after it was ended")
+
+    async def _reads(self, session: str, life: Life) -> bool:
+        """Whether somebody may read, as far as there is an answer."""
+        try:
+            answer = await self.graphql(life, "{ viewer { user { id } } }", {}, session)
+        except Lost:
+            return False
+        data = answer.json().get("data") if answer.status == 200 else None
+        return bool(data and data["viewer"]["user"])
 
 
 class Gateway(Asking):
