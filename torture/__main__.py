@@ -10,8 +10,9 @@ import click
 
 from torture.campaign import Campaign, CampaignFailed
 from torture.faults import faults
+from torture.inputs import inputs
 
-CAMPAIGNS: dict[str, Campaign] = {"faults": faults}
+CAMPAIGNS: dict[str, Campaign] = {"faults": faults, "inputs": inputs}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
