@@ -13,7 +13,12 @@ from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
-from tortoise.exceptions import ConfigurationError, DBConnectionError, IntegrityError, OperationalError
+from tortoise.exceptions import (
+    BaseORMException,
+    ConfigurationError,
+    DBConnectionError,
+    IntegrityError,
+)
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
@@ -54,6 +59,12 @@ _POSTGRES_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
 }
+_POSTGRES_SECONDS = {
+    # A server that ends what takes longer than above, but does not say so, is not there any more.
+    "command_timeout": 20,
+    # As long may connecting take.
+    "timeout": 10,
+}
 _SQLITE_PRAGMAS = {
     # An acknowledged change survives a power cut; with Tortoise's own journal_mode=WAL and foreign_keys=ON.
     "synchronous": "FULL",
@@ -84,9 +95,13 @@ def _connection(url: str, pool_size: int) -> dict[str, Any]:
         config["engine"] = "models.sqlite_engine"
         config["credentials"] = {**_SQLITE_PRAGMAS, **credentials}
     else:
+        config["engine"] = "models.postgres_engine"
         config["credentials"] = {
             "maxsize": pool_size,
             "reset": _leave_as_it_is,
+            # What a standby answers may be long past; where it is promoted, it is connected to then.
+            "target_session_attrs": "primary",
+            **_POSTGRES_SECONDS,
             **credentials,
             "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
         }
@@ -228,26 +243,41 @@ async def ping() -> None:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database can't be asked now, not that the question is wrong."""
-    return isinstance(error, _UNAVAILABLE) or _is_busy(error)
+    # Tortoise's errors have the driver's in them.
+    cause = error.args[0] if isinstance(error, BaseORMException) and error.args else error
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE
+    return isinstance(error, _UNAVAILABLE) or isinstance(cause, _UNAVAILABLE)
 
 
-def _is_busy(error: BaseException) -> bool:
-    """Whether somebody else has held SQLite's file for longer than anybody waits."""
-    cause = error.args[0] if isinstance(error, OperationalError) and error.args else error
-    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-# PostgreSQL's classes of errors 08 (connection), 53 (resources) and 57 (operator intervention), and the driver's own:
-# the internal one is what it says of a connection that failed between being taken and being used.
+# PostgreSQL's classes of errors 08 (connection), 28 (it lets nobody in), 40 (a transaction that another stood in the
+# way of), 53 (resources), 57 (operator intervention) and 58 (system), of others those that follow from locks, limits
+# of time and taking a standby for the server; and the driver's own.
 _UNAVAILABLE = (
     OSError,
     DBConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
+# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
+_SQLITE_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
 
 
 def violated_index(error: IntegrityError) -> str | None:

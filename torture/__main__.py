@@ -10,10 +10,10 @@ import click
 
 from torture.campaign import Campaign, CampaignFailed
 from torture.crash import crash
+from torture.faults import faults
+from torture.inputs import inputs
 
-CAMPAIGNS: dict[str, Campaign] = {
-    "crash": crash,
-}
+CAMPAIGNS: dict[str, Campaign] = {"crash": crash, "faults": faults, "inputs": inputs}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
