@@ -3,8 +3,13 @@
 A transaction that reads before it writes must say so when it begins: after a plain BEGIN another process's write
 between the two makes SQLite fail at once, whatever the busy timeout. So every transaction here begins IMMEDIATE. The
 stock context also keeps the connection's lock when beginning fails; this one gives it back.
+
+There is one connection, and a thread of its own does what is asked of it, in turn. Who is cancelled no longer waits for
+that, but it is done all the same: a transaction that nobody waits for is rolled back before anybody else's turn, or
+what others write would be part of it and never committed.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, cast
@@ -39,10 +44,17 @@ class ImmediateTransactionContext(SqliteTransactionContext):
             await self.ensure_connection()
             await self.connection.begin()
         except BaseException:
-            self._trxlock.release()
+            await self._undo()
             raise
         self.token = get_connections().set(self.connection_name, self.connection)
         return cast(TransactionalDBClient, self.connection)
+
+    async def _undo(self) -> None:
+        try:
+            if self.connection._connection:
+                await asyncio.shield(self.connection._connection.rollback())
+        finally:
+            self._trxlock.release()
 
 
 class ImmediateSqliteClient(SqliteClient):
