@@ -13,7 +13,7 @@ from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
-from tortoise.exceptions import (
+from tortoise.exceptions import BaseORMException, ConfigurationError, DBConnectionError, IntegrityError, OperationalError
     BaseORMException,
     ConfigurationError,
     DBConnectionError,
@@ -24,7 +24,10 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
+from models.postgres_engine import split_hosts
 from models.sqlite_engine import ImmediateSqliteClient
+from models.sqlite_file import confirm_usable
+from models.unusable import DatabaseUnusable as DatabaseUnusable  # noqa: PLC0414  (by this name here too)
 
 Row = TypeVar("Row", bound=Model)
 Answer = TypeVar("Answer")
@@ -82,16 +85,30 @@ _left: set[asyncio.Future[Any]] = set()
 _MIGRATION_LOCK = 7_345_209_113
 
 
-def _connection(url: str, pool_size: int) -> dict[str, Any]:
+def _read_url(url: str) -> dict[str, Any]:
     try:
+        url, hosts = split_hosts(url)
         config = expand_db_url(url)
     except (ConfigurationError, ValueError):
         # Not chained: what can't be read may be a part of the password.
         message = "SEALKEY_DATABASE_URL can't be read: percent-encode what is special in a URL, in the password too."
         raise DatabaseUnusable(message) from None
+    if hosts:
+        config["credentials"]["hosts"] = hosts
+    return config
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a SQLite database, whether it is there or not; None for another kind. Raises DatabaseUnusable."""
+    return Path(_read_url(url)["credentials"]["file_path"]) if url.startswith("sqlite:") else None
+
+
+def _connection(url: str, pool_size: int) -> dict[str, Any]:
+    config = _read_url(url)
     credentials = config["credentials"]
     if url.startswith("sqlite:"):
-        _make_private(Path(credentials["file_path"]))
+        _make_private(file := Path(credentials["file_path"]))
+        confirm_usable(file)
         config["engine"] = "models.sqlite_engine"
         config["credentials"] = {**_SQLITE_PRAGMAS, **credentials}
     else:
@@ -115,12 +132,9 @@ async def _leave_as_it_is(_connection: Any) -> None:
 
 def _make_private(file: Path) -> None:
     """A new database is its owner's alone; SQLite gives the files beside it the same mode."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-
-
-class DatabaseUnusable(Exception):
-    """The database does not answer, or is none; the message says so as the driver does, without the URL."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
 
 
 @asynccontextmanager
@@ -167,8 +181,18 @@ async def upgrade() -> None:
     """Brings the connected database to the newest schema, from any earlier one, an empty one included.
 
     Any number of processes may start at once: the first holds a lock, the others wait and find nothing to do. A
-    migration and the note that it ran are one transaction, so a crash leaves the database as it was.
+    migration and the note that it ran are one transaction, so a crash leaves the database as it was. Raises
+    DatabaseUnusable where it is damaged, or held by somebody else for too long.
     """
+    try:
+        await _upgrade()
+    except (sqlite3.DatabaseError, OperationalError) as error:
+        if isinstance(error, OperationalError) and not is_unavailable(error):
+            raise
+        raise DatabaseUnusable(f"The database can't be used: {error}.") from None
+
+
+async def _upgrade() -> None:
     async with transaction() as connection:
         if connection.capabilities.dialect == "postgres":
             # Waiting for another's migration may take longer than any ordinary statement.

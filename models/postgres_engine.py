@@ -1,12 +1,18 @@
 """Tortoise's PostgreSQL engine with connections that are neither lost nor waited for without end.
 
-The stock context keeps its connection for good when BEGIN fails, or when who asks is cancelled just then: after as many
-as the pool holds, nobody gets one any more. And the stock pool waits for one for as long as it takes, also where all of
-them wait for a server that the network has lost.
+The stock transaction takes a connection from the pool and then begins. Who is cancelled in between, or finds that the
+server has gone, never gives it back: after as many of these as the pool has connections, nobody gets one any more. And
+the stock pool waits for one for as long as it takes, also where all of them wait for a server that the network has
+lost.
+
+An address may name several servers: the one that takes writes is used.
 """
 
+import asyncio
+import re
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import (
@@ -17,7 +23,32 @@ from tortoise.backends.base.client import (
 )
 from tortoise.connection import get_connections
 
-_POOL_SECONDS = 10
+# By then one has come back, or the database is as good as unavailable.
+_WAIT_SECONDS = 10
+_SEVERAL = re.compile(r"^(postgres://(?:[^/?#]*@)?)([^/?#@]+,[^/?#@]+)(|[/?#].*)$")
+_HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
+
+
+class Host(NamedTuple):
+    name: str
+    port: int
+
+
+def split_hosts(url: str) -> tuple[str, Sequence[Host]]:
+    """A URL with several hosts (as libpq has it: `postgres://…@one:5432,other:5432/…`) as one with the first of them,
+    and all; of any other, the same and none. Raises ValueError."""
+    found = _SEVERAL.match(url)
+    if not found:
+        return url, ()
+    before, hosts, after = found.groups()
+    return f"{before}{hosts.partition(',')[0]}{after}", [_host(host) for host in hosts.split(",")]
+
+
+def _host(text: str) -> Host:
+    found = _HOST.fullmatch(text)
+    if not found:
+        raise ValueError("this is no host")
+    return Host(found[1].strip("[]"), int(found[2] or 5432))
 
 
 class PooledConnection(PoolConnectionWrapper[Any]):
@@ -48,22 +79,32 @@ class PooledTransaction(TransactionContextPooled):
         get_connections().reset(self.token)
         connection = self.client._connection
         try:
-            if exc_val is None and not self.client._finalized:
-                await self.client.commit()
-            elif not self.client._finalized and not isinstance(exc_val, TimeoutError):
-                await self.client.rollback()
+            if not self.client._finalized:
+                await self._end(exc_val)
         except BaseException as error:
             # Nobody knows what state it is in; the server rolls back what was not committed.
             connection.terminate()
-            if exc_val is None:
-                raise
-            if not isinstance(error, Exception):
+            if exc_val is None or not isinstance(error, Exception):
                 raise
         finally:
             await _release(self.client._parent._pool, connection, exc_val)
 
+    async def _end(self, error: BaseException | None) -> None:
+        if error is None:
+            await self.client.commit()
+        elif not isinstance(error, TimeoutError):  # else the server is not asked for anything more
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self.client.rollback()
+
 
 class PostgresClient(AsyncpgDBClient):
+    def __init__(self, *, hosts: Sequence[Host] = (), **named: Any) -> None:
+        super().__init__(**named)
+        if hosts:
+            self.host: Any = [host.name for host in hosts]
+            self.port: Any = [host.port for host in hosts]
+            self.extra.setdefault("target_session_attrs", "read-write")
+
     def acquire_connection(self) -> PooledConnection:
         return PooledConnection(self, self._pool_init_lock)
 
@@ -75,9 +116,11 @@ class PostgresClient(AsyncpgDBClient):
 async def _acquire(pool: Any) -> Any:
     """Raises ConnectionError where none becomes free, and what the driver raises where it can't connect."""
     if pool.get_idle_size():
-        return await pool.acquire()  # at once: a limit would cost a task of its own
+        return await pool.acquire()  # at once: a limit costs as much as the rest
     try:
-        return await pool.acquire(timeout=_POOL_SECONDS)
+        # Not the pool's own limit, which in Python 3.11 may swallow that somebody is cancelled.
+        async with asyncio.timeout(_WAIT_SECONDS):
+            return await pool.acquire()
     except TimeoutError:
         raise ConnectionError("No connection to the database became free.") from None
 
@@ -89,7 +132,7 @@ async def _release(pool: Any, connection: Any, error: BaseException | None) -> N
         connection.terminate()
         await pool.expire_connections()
     with suppress(Exception):  # what came of the last statement is known, and the driver has ended the connection
-        await pool.release(connection)
+        await pool.release(connection, timeout=_WAIT_SECONDS)
 
 
 client_class = PostgresClient

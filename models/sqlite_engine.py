@@ -5,7 +5,9 @@ between the two makes SQLite fail at once, whatever the busy timeout. So every t
 
 All share one connection, so that none may leave it behind in a transaction: where COMMIT or ROLLBACK fails, as they do
 on a full disk, the stock context lets every later BEGIN fail; and it keeps the connection's lock when beginning fails,
-or who asks is cancelled just then. This one rolls back, and where that fails opens another connection.
+or who asks is cancelled just then. This one rolls back, and where that fails opens another connection. A thread does
+what the connection is asked for, also for who is cancelled and no longer waits: so a transaction that nobody waits for
+is rolled back before anybody else's turn, or what others write would be part of it and never committed.
 """
 
 import asyncio

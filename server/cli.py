@@ -19,6 +19,7 @@ from auth.crypto.keyring_file import read_keyring_file
 from auth.crypto.secret import Secret
 from models import database
 from models.instants import system_clock, write_instant
+from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
 from resolvers.errors import Refused
@@ -142,6 +143,47 @@ async def upgrade() -> None:
     """Bring the database to the newest schema."""
     await database.migrate(load_settings().database)
     click.echo("The database has the newest schema.")
+
+
+@db.command("backup")
+@click.argument("copy", metavar="FILE", type=click.Path(path_type=Path))
+@command
+def db_backup(copy: Path) -> None:
+    """Copy a SQLite database to a new file, while servers use it."""
+    settings = load_settings()
+    file = _sqlite_file(settings, "pg_dump --format=custom")
+    with click.progressbar(length=1, label="Copying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        back_up(file, copy, tell)
+    click.echo(f"{copy} is a sound copy of the database.")
+    where = "SEALKEY_KEYS" if settings.keys is not None else str(settings.keys_path)
+    click.echo(f"Keep the server's keys ({where}) too, elsewhere: without them no credential in it can be checked.")
+
+
+@db.command("check")
+@command
+def db_check() -> None:
+    """Look through all of a SQLite database for damage, while servers use it."""
+    file = _sqlite_file(load_settings(), "pg_amcheck")
+    found = list(problems(file))
+    for problem in found:
+        click.echo(problem, err=True)
+    if found:
+        raise database.DatabaseUnusable(f"{file} is damaged. Put a backup in its place, and keep the file.")
+    click.echo("The database is sound.")
+
+
+def _sqlite_file(settings: Settings, instead: str) -> Path:
+    file = database.file_of(settings.database)
+    if file is None:
+        raise database.DatabaseUnusable(f"This is for SQLite. The database is PostgreSQL: use its own {instead}.")
+    if not file.is_file():
+        raise database.DatabaseUnusable(f"There is no database {file}.")
+    return file
 
 
 @main.group()
@@ -294,11 +336,20 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
 async def _confirm(settings: Settings) -> None:
     """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
     api_for(settings)
+    _look_for_damage(settings)
     async with deployed(settings):
         pass
 
 
+def _look_for_damage(settings: Settings) -> None:
+    """What is damaged is not served from: a wrong answer is worse than none."""
+    file = database.file_of(settings.database)
+    if file is not None and file.is_file() and settings.sqlite_check_seconds:
+        look_for_damage(file, settings.sqlite_check_seconds)
+
+
 async def _prepare_demo(settings: Settings) -> list[Person]:
+    _look_for_damage(settings)
     async with deployed(settings) as deployment:
         return await prepare_demo(deployment)
 

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     database_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
     """PostgreSQL connections of one worker."""
+    sqlite_check_seconds: Annotated[float, Field(ge=0, le=3600)] = 5
+    """How long `serve` looks for damage in a SQLite database before it starts."""
     issuer: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")] = ""
     """The public address, as access tokens name their issuer; empty: http:// and the address listened on."""
     key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,15}$")] = "sealkey"
