@@ -21,6 +21,8 @@ from resolvers.server_keys import GivenKeys, KeysInFile, confirm_keys
 from resolvers.watching import Watches
 from schema.api import Api, build_api
 from server import graphiql, oauth
+from server.admission import Admission
+from server.gate import Gate
 from server.graphql_endpoint import GraphQLEndpoint
 from server.graphql_sse import GraphQLEventStreams
 from server.graphql_websocket import GraphQLWebSocket
@@ -36,13 +38,13 @@ class Server(Starlette):
     """Starlette, but for the two paths that are too busy for its routing and middleware."""
 
     def __init__(self, graphql: ASGIApp, **named: Any) -> None:
-        super().__init__(middleware=[Middleware(RequestLog)], **named)
-        self._graphql = RequestLog(graphql)
+        super().__init__(middleware=[Middleware(RequestLog), Middleware(Admission)], **named)
+        self._graphql = RequestLog(Admission(graphql))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
         if is_verify(path):
-            await verify(self.state.deployment, scope, send)
+            await verify(self.state.deployment, self.state.checks_gate, scope, send)
         elif path == "/graphql":
             scope["app"] = self
             await self._graphql(scope, receive, send)
@@ -58,6 +60,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
         async with deployed(settings, clock) as deployment:
             app.state.deployment = deployment
             app.state.settings = settings
+            app.state.gate, app.state.checks_gate = Gate(settings.bounds), Gate(settings.bounds)
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
             async with housekeeping(deployment, settings) as app.state.housekeeping:
                 yield
