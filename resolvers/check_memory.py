@@ -66,11 +66,23 @@ class CheckMemory:
         self._tokens: OrderedDict[bytes, tuple[Claims, CredentialFacts]] = OrderedDict()
         self._epoch = -1
         self._believed_until = -1.0
+        self._confirmed_at = seconds()
+        self.hits = self.misses = 0
+        """How often a credential was looked for here and found, or not."""
 
     @property
     def epoch(self) -> int:
         """The epoch of what is remembered. Note it before reading the database, and hand it over with what was read."""
         return self._epoch
+
+    def __len__(self) -> int:
+        """Credentials that are remembered."""
+        return len(self._credentials)
+
+    @property
+    def unconfirmed_seconds(self) -> float:
+        """How long ago the epoch was last asked for."""
+        return self._seconds() - self._confirmed_at
 
     def is_believed(self) -> bool:
         return self._seconds() < self._believed_until
@@ -80,7 +92,9 @@ class CheckMemory:
         it may be believed."""
         found = self._credentials.get(shown)
         if found is None or self._seconds() >= self._believed_until or not self._is_current(found):
+            self.misses += 1
             return None
+        self.hits += 1
         self._credentials.move_to_end(shown)
         return found
 
@@ -127,6 +141,7 @@ class CheckMemory:
         epoch = await current_epoch()
         if epoch != self._epoch:
             await self._catch_up(epoch)
+        self._confirmed_at = max(self._confirmed_at, asked_at)
         self._believed_until = max(self._believed_until, asked_at + BELIEVED_SECONDS)
 
     async def settle(self) -> None:

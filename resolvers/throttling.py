@@ -71,7 +71,11 @@ async def throttled(caller: Caller, limits: Limits, subject: str) -> AsyncIterat
         return
     source = source_of(caller.source_ip)
     pair_key, source_key = _key(caller, limits.kind, source, subject), _key(caller, limits.kind, source)
-    await _take(caller, limits, source_key, pair_key)
+    try:
+        await _take(caller, limits, source_key, pair_key)
+    except Throttled:
+        caller.deployment.counts.throttled[limits.kind] += 1
+        raise
     try:
         yield
     except TooManyPasswords:

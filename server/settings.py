@@ -55,6 +55,12 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     database_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
     """PostgreSQL connections of one worker."""
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5
+    """Told to stop, how long the server still takes requests while /readyz says that it stops."""
+    shutdown_seconds: Annotated[int, Field(ge=1, le=300)] = 10
+    """And how long it then waits for what it has begun."""
+    metrics_token: SecretStr = SecretStr("")
+    """What /metrics is shown to; empty: to nobody."""
     operations_at_once: Annotated[int, Field(ge=1, le=10_000)] = 32
     """Of one worker: what it works on at once. What comes beyond this waits; and what comes beyond that is refused."""
     operations_waiting: Annotated[int, Field(ge=0, le=100_000)] = 256

@@ -35,7 +35,9 @@ class WireProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._held = None
+        if self._held is not None:
+            self._held = None
+            super().on_headers_complete()  # it is no request, but is on record
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
