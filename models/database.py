@@ -2,28 +2,33 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from pkgutil import iter_modules
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
-from tortoise.exceptions import BaseORMException, ConfigurationError, DBConnectionError, IntegrityError, OperationalError
+from tortoise.exceptions import (
     BaseORMException,
     ConfigurationError,
     DBConnectionError,
     IntegrityError,
+    OperationalError,
 )
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
+from models import migrations
 from models.postgres_engine import split_hosts
 from models.sqlite_engine import ImmediateSqliteClient
 from models.sqlite_file import confirm_usable
@@ -237,6 +242,26 @@ async def answered_soon(asking: Coroutine[Any, Any, Answer]) -> Answer:
     return asked.result()
 
 
+class Connections(NamedTuple):
+    """Of this process to PostgreSQL: how many there may be, are, and are in use; and who waits for one."""
+
+    most: int
+    open: int
+    in_use: int
+    waiting: int
+
+
+def connections() -> Connections | None:
+    """On SQLite None."""
+    pool = getattr(get_connections().get("default"), "_pool", None)
+    if pool is None:
+        return None
+    size = pool.get_size()
+    # Who waits, the pool does not tell: it is whom its queue has promised a connection.
+    waiting = sum(not promised.done() for promised in pool._queue._getters)
+    return Connections(pool.get_max_size(), size, size - pool.get_idle_size(), waiting)
+
+
 def dialect() -> str:
     """sqlite or postgres."""
     return str(get_connections().get("default").capabilities.dialect)
@@ -263,6 +288,36 @@ def hold_connection() -> AbstractAsyncContextManager[Any]:
 async def ping() -> None:
     """Asks the database for an answer; raises what the driver raises when there is none."""
     await get_connections().get("default").execute_query("SELECT 1")
+
+
+class Condition(NamedTuple):
+    """Whether the database takes no writes; whether it lacks migrations of this version's, and has some of later
+    ones'."""
+
+    is_read_only: bool
+    is_behind: bool
+    is_ahead: bool
+
+
+async def condition() -> Condition:
+    """Raises what the driver raises."""
+    client = get_connections().get("default")
+    rows = await client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
+    done, known = {row["name"] for row in rows}, _known_migrations()
+    return Condition(await _is_read_only(client), bool(known - done), bool(done - known))
+
+
+async def _is_read_only(client: Any) -> bool:
+    if isinstance(client, ImmediateSqliteClient):
+        file = Path(client.filename)
+        return not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+    (row,) = await client.execute_query_dict("SELECT current_setting('transaction_read_only') AS value")
+    return bool(row["value"] == "on")
+
+
+@cache
+def _known_migrations() -> frozenset[str]:
+    return frozenset(module.name for module in iter_modules(migrations.__path__) if module.name.startswith("m"))
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -129,6 +129,7 @@ async def record(
         hashing_key_id=key.id,
     )
     event.hash = event_hash(key, event, chain.hash)
+    caller.deployment.counts.events[event.type] += 1
     await event.save(force_create=True)
     await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
     if event_type in CHANGES_CHECKS and event.subject_id:

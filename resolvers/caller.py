@@ -9,6 +9,7 @@ from auth.crypto.keyring import Keyring
 from auth.principal import Principal
 from models.instants import Clock
 from resolvers.check_memory import CheckMemory
+from resolvers.counts import Counts
 from resolvers.usage import UsageCounter
 from resolvers.watching import Watches
 from resolvers.webhook_targets import Networks
@@ -52,6 +53,7 @@ class Deployment:
     usage: UsageCounter = field(default_factory=UsageCounter)
     memory: CheckMemory = field(default_factory=CheckMemory)
     watches: Watches = field(default_factory=Watches)
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def keyring(self) -> Keyring:

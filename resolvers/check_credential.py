@@ -85,7 +85,10 @@ def verify_at_once(
     """The same as `verify_credential`, at once, where the secret is right and nobody need be waited for; else None.
     `shown` is key and secret, `key:secret`."""
     shown_hash = hash_shown(shown)
-    found = deployment.memory.find(shown_hash) or _authenticate_here(deployment, shown, shown_hash)
+    found = deployment.memory.find(shown_hash)
+    if found is not None:
+        return judge(deployment, scope, found, service, client_address, now, from_memory=True)
+    found = _authenticate_here(deployment, shown, shown_hash)
     return None if found is None else judge(deployment, scope, found, service, client_address, now)
 
 
@@ -127,8 +130,9 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
             await _record_denied(caller, api_key)
             await _conceal(began)
             raise Refused(refusal or _INVALID)
-    caller.deployment.usage.count(found, caller.now, allowed=True)
     deployment = caller.deployment
+    deployment.usage.count(found, caller.now, allowed=True)
+    deployment.counts.logins += 1
     return issue_access_token(
         deployment.keyring.signing_key(caller.now),
         issuer=deployment.issuer,
@@ -141,8 +145,16 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
 
 
 async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
-    found = await authenticate(caller.deployment, question.api_key, question.api_secret)
-    return judge(caller.deployment, scope, found, question.service, question.client_address, caller.now)
+    found, from_memory = await _authenticate(caller.deployment, question.api_key, question.api_secret)
+    return judge(
+        caller.deployment,
+        scope,
+        found,
+        question.service,
+        question.client_address,
+        caller.now,
+        from_memory=from_memory,
+    )
 
 
 async def rows_of(verdicts: Sequence[Verdict]) -> dict[bytes, Credential]:
@@ -159,27 +171,44 @@ def judge(
     service: str | None,
     client_address: str | None,
     now: datetime,
+    *,
+    from_memory: bool = False,
 ) -> Verdict:
     """The verdict on a credential that has been authenticated, or was not; counted."""
+    counts = deployment.counts
     if found is None or (scope.account_id is not None and scope.account_id != found.account_id):
+        counts.check(DecisionCode.INVALID_CREDENTIALS, from_memory=from_memory)
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
     code = _decide(found, service, client_address, now)
-    deployment.usage.count(found, now, allowed=code is DecisionCode.OK)
+    is_let_in = code is DecisionCode.OK
+    deployment.usage.count(found, now, allowed=is_let_in)
+    if is_let_in and from_memory:
+        counts.let_in_from_memory += 1
+    else:
+        counts.check(code, from_memory=from_memory)
     return Verdict(code, found)
 
 
 async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> CredentialFacts | None:
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
     that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database."""
+    found, _ = await _authenticate(deployment, api_key, api_secret)
+    return found
+
+
+async def _authenticate(
+    deployment: Deployment, api_key: str, api_secret: Secret
+) -> tuple[CredentialFacts | None, bool]:
+    """The same, and whether it was remembered."""
     memory, secret = deployment.memory, api_secret.reveal()
     shown = hash_shown(f"{api_key}:{secret}".encode(errors="surrogatepass"))
     found, epoch = memory.find(shown), memory.epoch
     if found is not None:
-        return found
+        return found, True
     if not is_api_key(api_key) or not is_api_secret(secret):
-        return None
+        return None, False
     read = await read_facts(api_key, memory.find_parties)
-    return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch)
+    return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch), False
 
 
 def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) -> CredentialFacts | None:

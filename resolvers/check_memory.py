@@ -71,11 +71,23 @@ class CheckMemory:
         self._epoch, self._server = -1, ""
         self._believed_until = -1.0
         self._in_doubt_since = -1.0
+        self._confirmed_at = seconds()
+        self.hits = self.misses = 0
+        """How often a credential was looked for here and found, or not."""
 
     @property
     def epoch(self) -> int:
         """The epoch of what is remembered. Note it before reading the database, and hand it over with what was read."""
         return self._epoch
+
+    def __len__(self) -> int:
+        """Credentials that are remembered."""
+        return len(self._credentials)
+
+    @property
+    def unconfirmed_seconds(self) -> float:
+        """How long ago the epoch was last asked for."""
+        return self._seconds() - self._confirmed_at
 
     def is_believed(self) -> bool:
         return self._seconds() < self._believed_until
@@ -85,7 +97,9 @@ class CheckMemory:
         it may be believed."""
         found = self._credentials.get(shown)
         if found is None or self._seconds() >= self._believed_until or not self._is_current(found):
+            self.misses += 1
             return None
+        self.hits += 1
         self._credentials.move_to_end(shown)
         return found
 
@@ -150,6 +164,7 @@ class CheckMemory:
         if epoch.value != self._epoch:
             await self._catch_up(epoch)
         if asked_at > self._in_doubt_since:
+            self._confirmed_at = max(self._confirmed_at, asked_at)
             self._believed_until = max(self._believed_until, asked_at + BELIEVED_SECONDS)
 
     async def settle(self) -> None:

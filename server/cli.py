@@ -31,6 +31,7 @@ from server.app import GRAPHIQL_DIST, api_for, create_app, deployed
 from server.demo import DemoRefused, Person, prepare_demo
 from server.logs import configure_logs
 from server.settings import Settings, SettingsUnusable, load_settings
+from server.supervisor import serve_with_workers
 from server.wire_protocol import WEBSOCKETS, WireProtocol
 
 Arguments = ParamSpec("Arguments")
@@ -315,7 +316,8 @@ def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
     _say_where(settings)
     configure_logs()
-    uvicorn.run("server.app:create_app_from_environment", factory=True, workers=settings.workers, **_uvicorn(settings))
+    app = "server.app:create_app_from_environment"
+    serve_with_workers(uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings)))
 
 
 def _uvicorn(settings: Settings) -> dict[str, Any]:
@@ -330,6 +332,7 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
         # A client's address is the socket's; headers that claim another are not believed.
         "proxy_headers": False,
         "server_header": False,
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
     }
 
 

@@ -72,8 +72,7 @@ def status_of(body: Body, media_type: str, *, strict: bool) -> int:
 
     strict: as the first edition has it, with 422 for what is readable but can't be executed, and 294 beside errors.
     """
-    errors = body.get("errors", ())
-    codes = {error["extensions"]["code"] for error in errors}
+    errors, codes = body.get("errors", ()), codes_in(body)
     if Code.UNAVAILABLE in codes and body.get("data") is None:
         return 503
     if "data" in body:
@@ -83,6 +82,11 @@ def status_of(body: Body, media_type: str, *, strict: bool) -> int:
     if media_type != GRAPHQL_JSON:
         return 200
     return 422 if strict and Code.GRAPHQL_PARSE_FAILED not in codes else 400
+
+
+def codes_in(body: Body) -> list[Code]:
+    """Of its errors, in their order."""
+    return [error["extensions"]["code"] for error in body.get("errors", ())]
 
 
 def answer(body: Body, status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
