@@ -329,10 +329,15 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, _UNAVAILABLE) or isinstance(cause, _UNAVAILABLE)
 
 
+class Unavailable(Exception):
+    """Something else without which nothing can be decided now."""
+
+
 # PostgreSQL's classes of errors 08 (connection), 28 (it lets nobody in), 40 (a transaction that another stood in the
 # way of), 53 (resources), 57 (operator intervention) and 58 (system), of others those that follow from locks, limits
 # of time and taking a standby for the server; and the driver's own.
 _UNAVAILABLE = (
+    Unavailable,
     OSError,
     DBConnectionError,
     asyncpg.InterfaceError,

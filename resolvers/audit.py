@@ -64,6 +64,7 @@ class EventType(StrEnum):
     ACCESS_TOKEN_REVOKED = "access_token.revoked"  # noqa: S105
     LOGIN_DENIED = "login.denied"
     SERVER_KEY_ADDED = "server_key.added"
+    SERVER_KEY_RETIRED = "server_key.retired"
 
 
 # What can turn an ALLOW into a DENY, or change what is told of a credential: its subject is noted for all processes.
@@ -115,7 +116,7 @@ async def record(
     summary is for people and holds no secret. The actor is who is signed in, unless another is named.
     """
     chain = await lock_chain(account_id)
-    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
+    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING, caller.now)
     event = AuditEvent(
         id=new_id(caller.now),
         chain_id=chain.id,

@@ -143,7 +143,10 @@ credentials
     unique index credentials_api_key (api_key)
     unique index credentials_living_name (account_id, name) where revoked_at IS NULL AND rotated_at IS NULL
     unique index credentials_predecessor (predecessor_id) where predecessor_id IS NOT NULL
+    trigger credentials_are_hashed_anew_under_another_key before update
+    trigger credentials_are_hashed_anew_under_living_keys before update
     trigger credentials_are_kept before delete
+    trigger credentials_are_made_under_living_keys before insert
     trigger credentials_are_of_one_account before insert
     trigger credentials_identity_is_fixed before update
     trigger credentials_keep_their_predecessor before update
@@ -204,7 +207,9 @@ server_keys
     id: varchar(64)
     check_value: varchar(64)
     created_at: instant
+    retired_at: instant or null
     key (id)
+    trigger server_keys_retired_stay_retired before update
 
 service_identities
     service_id: uuid of services
@@ -305,6 +310,7 @@ webhook_endpoints
     disabled_at: instant or null
     key (id)
     index webhook_endpoints_account (account_id, id)
+    trigger webhook_endpoints_are_made_under_living_keys before insert
 """
 
 

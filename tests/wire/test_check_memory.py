@@ -63,6 +63,7 @@ def facts(like: CredentialFacts | None = None) -> CredentialFacts:
         expires_at=NEVER,
         revoked_at=None,
         networks=(),
+        hashing_key_id="credential-hashing-1",
         account=AccountFacts(id_("acct", like.account.id if like else None), True, AccountStatus.ACTIVE),
         owner=OwnerFacts(id_("user", like.owner.id if like else None), True, Role.MEMBER, UserStatus.ACTIVE, True),
         identity=IdentityFacts(id_("idty", like.identity.id if like else None), True, IdentityStatus.ACTIVE, NEVER),

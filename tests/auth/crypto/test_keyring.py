@@ -54,8 +54,8 @@ def test_of_several_versions_the_newest_makes_and_the_older_ones_still_check() -
     newer = {**CREDENTIALS, "kid": "credential-hashing-2", "k": AUDIT["k"]}
     newer_signing = {**ECKey.generate_key("P-256").as_dict(private=True), "kid": "token-signing-2"}
     keyring = read_keyring(file_of(*KEYS, newer, newer_signing))
-    assert keyring.symmetric_key(Purpose.CREDENTIAL_HASHING).id == "credential-hashing-2"
-    assert keyring.symmetric_key(Purpose.AUDIT_HASHING).id == "audit-hashing-1"
+    assert keyring.symmetric_key(Purpose.CREDENTIAL_HASHING, START).id == "credential-hashing-2"
+    assert keyring.symmetric_key(Purpose.AUDIT_HASHING, START).id == "audit-hashing-1"
     assert keyring.signing_key(START).id == "token-signing-2"
     assert {"credential-hashing-1", "credential-hashing-2"} <= set(keyring.symmetric_keys)
     assert {"token-signing-1", "token-signing-2"} == set(keyring.signing_keys)
