@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 from tortoise import Tortoise
@@ -181,6 +181,14 @@ async def fetch_row(query: str, *values: Any) -> Any:
     _LOGGER.debug("%s: %s", query, values)
     async with client.acquire_connection() as connection:
         return await connection.fetchrow(query, *values)
+
+
+async def fetch_rows(query: str, *values: Any) -> Sequence[Sequence[Any]]:
+    """The rows of a query with placeholders as in `fetch_row`, as the driver gives them: past the models, for those who
+    read millions. Raises what Tortoise raises."""
+    client = get_connections().get("default")
+    _, rows = await client.execute_query(query.replace("$", "?") if is_sqlite() else query, list(values))
+    return cast(Sequence[Sequence[Any]], rows)
 
 
 async def answered_soon(asking: Coroutine[Any, Any, Answer]) -> Answer:

@@ -20,7 +20,7 @@ from resolvers.caller import Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile, confirm_keys
 from resolvers.watching import Watches
 from schema.api import Api, build_api
-from server import graphiql, oauth
+from server import audit_export, graphiql, oauth
 from server.graphql_endpoint import GraphQLEndpoint
 from server.graphql_sse import GraphQLEventStreams
 from server.graphql_websocket import GraphQLWebSocket
@@ -72,6 +72,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             graphiql.schema_route(api.as_str()),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
+            *audit_export.routes(),
             Route("/healthz", healthy),
             Route("/readyz", ready),
         ],

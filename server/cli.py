@@ -3,73 +3,33 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 import uvicorn
 
-from auth.crypto.envelopes import EnvelopeUnreadable, PrivateKeyUnreadable, open_envelope, read_private_key
-from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, read_keyring, version_of
+from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
+from auth.crypto.keyring import Keyring, Purpose, read_keyring, version_of
 from auth.crypto.keyring_file import read_keyring_file
 from auth.crypto.secret import Secret
 from models import database
 from models.instants import system_clock, write_instant
 from models.user import Role
 from resolvers.caller import Caller
-from resolvers.errors import Refused
 from resolvers.server_keys import RotationRefused, rotate_signing
 from resolvers.users import create_operator
 from schema.api import build_api
-from schema.manifest import ManifestUnusable
 from server.app import GRAPHIQL_DIST, api_for, create_app, deployed
-from server.demo import DemoRefused, Person, prepare_demo
+from server.audit_commands import audit
+from server.command import command
+from server.demo import Person, prepare_demo
 from server.logs import configure_logs
-from server.settings import Settings, SettingsUnusable, load_settings
+from server.settings import Settings, load_settings
 from server.wire_protocol import WEBSOCKETS, WireProtocol
-
-Arguments = ParamSpec("Arguments")
-
-_EXPECTED = (
-    SettingsUnusable,
-    database.DatabaseUnusable,
-    KeyringUnreadable,
-    DemoRefused,
-    EnvelopeUnreadable,
-    PrivateKeyUnreadable,
-    RotationRefused,
-    ManifestUnusable,
-)
-
-
-def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[Arguments, None]:
-    """Runs a command; what can be expected to go wrong becomes one sentence and exit status 1, no traceback."""
-
-    @wraps(function)
-    def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
-        try:
-            result = function(*arguments, **named)
-            if result is not None:
-                asyncio.run(_awaited(result))
-        except _EXPECTED as error:
-            raise click.ClickException(str(error)) from None
-        except Refused as refused:
-            raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
-        except UnicodeError:
-            raise click.ClickException("What was read is not text in UTF-8.") from None
-        except OSError as error:
-            text = error.strerror or type(error).__name__
-            raise click.ClickException(f"{text}: {error.filename}" if error.filename else text) from None
-
-    return run
-
-
-async def _awaited(result: Awaitable[None]) -> None:
-    await result
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -205,6 +165,9 @@ async def keys_rotate(purpose: str, lead: int, compromised: bool) -> None:
     click.echo(f"Servers that read {settings.keys_path} take it by themselves; give the others a copy before it signs.")
 
 
+main.add_command(audit)
+
+
 @main.command("schema")
 @command
 def print_schema() -> None:
@@ -314,6 +277,9 @@ def _key_states(keyring: Keyring, now: datetime) -> Iterator[tuple[str, str]]:
         ids = [key_id for key_id in keyring.symmetric_keys if version_of(key_id, purpose)]
         for key_id in ids:
             yield key_id, "in use" if key_id == ids[-1] else "checks what was made with it"
+    for key_id in keyring.checkpoint_keys:
+        is_newest = key_id == [*keyring.checkpoint_keys][-1]
+        yield key_id, "signs checkpoints" if is_newest else "checks what it signed"
     for key in keyring.signing_keys.values():
         if not key.is_believed(now):
             state = f"ended {_instant(key.ends_at or 0)}"
