@@ -138,7 +138,7 @@ async def _record_added(caller: Caller, key_id: str, told: str) -> None:
 
 def _verb(key_id: str) -> str:
     match purpose_of(key_id):
-        case Purpose.TOKEN_SIGNING:
+        case Purpose.TOKEN_SIGNING | Purpose.CHECKPOINT_SIGNING:
             return "sign"
         case Purpose.SEALING:
             return "seal"

@@ -22,7 +22,7 @@ from resolvers.caller import Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile
 from resolvers.watching import Watches
 from schema.api import Api, build_api
-from server import graphiql, oauth
+from server import audit_export, graphiql, oauth
 from server.admission import Admission
 from server.gate import Gate
 from server.graphql_endpoint import GraphQLEndpoint
@@ -88,6 +88,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             graphiql.schema_route(api.as_str()),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
+            *audit_export.routes(),
             Route("/healthz", healthy),
             Route("/readyz", ready),
             Route("/metrics", metrics),

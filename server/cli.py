@@ -3,19 +3,18 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 import uvicorn
 
-from auth.crypto.envelopes import EnvelopeUnreadable, PrivateKeyUnreadable, open_envelope, read_private_key
+from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
 from auth.crypto.key_sealing import Sealing, Unsealed
-from auth.crypto.keyring import KeyringUnreadable, Purpose, read_keyring
+from auth.crypto.keyring import Purpose, read_keyring
 from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_keyring
 from auth.crypto.secret import Secret
 from models import database
@@ -23,58 +22,19 @@ from models.instants import system_clock
 from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
-from resolvers.errors import Refused
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
 from resolvers.users import create_operator
 from resolvers.wording import counted
 from schema.api import build_api
-from schema.manifest import ManifestUnusable
 from server.app import GRAPHIQL_DIST, api_for, create_app, deployed, given_keyring
-from server.demo import DemoRefused, Person, prepare_demo
+from server.audit_commands import audit
+from server.command import command
+from server.demo import Person, prepare_demo
 from server.key_words import describe_keys, describe_rotation
 from server.logs import configure_logs
-from server.settings import Settings, SettingsUnusable, load_settings, under_passphrase
+from server.settings import Settings, load_settings, under_passphrase
 from server.supervisor import serve_with_workers
 from server.wire_protocol import WEBSOCKETS, WireProtocol
-
-Arguments = ParamSpec("Arguments")
-
-_EXPECTED = (
-    SettingsUnusable,
-    database.DatabaseUnusable,
-    KeyringUnreadable,
-    DemoRefused,
-    EnvelopeUnreadable,
-    PrivateKeyUnreadable,
-    RotationRefused,
-    ManifestUnusable,
-)
-
-
-def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[Arguments, None]:
-    """Runs a command; what can be expected to go wrong becomes one sentence and exit status 1, no traceback."""
-
-    @wraps(function)
-    def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
-        try:
-            result = function(*arguments, **named)
-            if result is not None:
-                asyncio.run(_awaited(result))
-        except _EXPECTED as error:
-            raise click.ClickException(str(error)) from None
-        except Refused as refused:
-            raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
-        except UnicodeError:
-            raise click.ClickException("What was read is not text in UTF-8.") from None
-        except OSError as error:
-            text = error.strerror or type(error).__name__
-            raise click.ClickException(f"{text}: {error.filename}" if error.filename else text) from None
-
-    return run
-
-
-async def _awaited(result: Awaitable[None]) -> None:
-    await result
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -316,6 +276,9 @@ def _file_to_change(settings: Settings, change: str) -> KeyFile:
         )
     read_keyring_file(settings.keys_path, settings.key_sealing)
     return KeyFile(settings.keys_path, settings.key_sealing)
+
+
+main.add_command(audit)
 
 
 @main.command("schema")

@@ -12,8 +12,9 @@ from torture.campaign import Campaign, CampaignFailed
 from torture.crash import crash
 from torture.faults import faults
 from torture.inputs import inputs
+from torture.tamper import tamper
 
-CAMPAIGNS: dict[str, Campaign] = {"crash": crash, "faults": faults, "inputs": inputs}
+CAMPAIGNS: dict[str, Campaign] = {"crash": crash, "faults": faults, "inputs": inputs, "tamper": tamper}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
