@@ -9,6 +9,7 @@ from auth.crypto.keyring import Keyring
 from auth.principal import Principal
 from models.instants import Clock
 from resolvers.check_memory import CheckMemory
+from resolvers.counts import Counts
 from resolvers.rehashing import Rehashing
 from resolvers.usage import UsageCounter
 from resolvers.watching import Watches
@@ -61,6 +62,7 @@ class Deployment:
     memory: CheckMemory = field(default_factory=CheckMemory)
     rehashing: Rehashing = field(default_factory=Rehashing)
     watches: Watches = field(default_factory=Watches)
+    counts: Counts = field(default_factory=Counts)
 
     @property
     def keyring(self) -> Keyring:

@@ -115,9 +115,9 @@ async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_
         if known.retired_at:
             raise RotationRefused(f"{key_id} was retired before, at {write_instant(known.retired_at)}.")
         return
+    if purpose is Purpose.CHECKPOINT_SIGNING:
+        raise RotationRefused(f"{key_id} stays: the checkpoints that it signed are verified with it.")
     versions = keyring.versions(purpose)
-    if key_id not in [key.id for key in versions]:
-        raise RotationRefused(f"{key_id} is of a kind that does not retire.")
     current = newest(versions, caller.now)
     ids = [key.id for key in versions]
     if ids.index(key_id) >= ids.index(current.id):
@@ -142,7 +142,7 @@ async def _record_added(caller: Caller, key_id: str, told: str) -> None:
 
 def _verb(key_id: str) -> str:
     match purpose_of(key_id):
-        case Purpose.TOKEN_SIGNING:
+        case Purpose.TOKEN_SIGNING | Purpose.CHECKPOINT_SIGNING:
             return "sign"
         case Purpose.SEALING:
             return "seal"

@@ -1,14 +1,16 @@
 """The front door: all the wiring on one screen."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,14 +22,21 @@ from resolvers.caller import Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile
 from resolvers.watching import Watches
 from schema.api import Api, build_api
-from server import graphiql, oauth
+from server import audit_export, graphiql, oauth
+from server.admission import Admission
+from server.gate import Gate
 from server.graphql_endpoint import GraphQLEndpoint
 from server.graphql_sse import GraphQLEventStreams
 from server.graphql_websocket import GraphQLWebSocket
+from server.health import healthy, ready
 from server.housekeeping import housekeeping
 from server.logs import RequestLog, configure_logs
+from server.metrics import is_kept, merged, metrics, publish
+from server.request_counts import RequestCounts
 from server.settings import Settings, load_settings
+from server.stopping import Stopping, stop_gently
 from server.verify import is_verify, verify
+from server.workers import DIRECTORY, Workers
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 
@@ -35,14 +44,15 @@ GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 class Server(Starlette):
     """Starlette, but for the two paths that are too busy for its routing and middleware."""
 
-    def __init__(self, graphql: ASGIApp, **named: Any) -> None:
-        super().__init__(middleware=[Middleware(RequestLog)], **named)
-        self._graphql = RequestLog(graphql)
+    def __init__(self, graphql: ASGIApp, counts: RequestCounts, **named: Any) -> None:
+        super().__init__(middleware=[Middleware(RequestLog, counts), Middleware(Admission)], **named)
+        self._graphql = RequestLog(Admission(graphql), counts)
+        self.state.counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
         if is_verify(path):
-            await verify(self.state.deployment, scope, send)
+            await verify(self.state.deployment, self.state.checks_gate, self.state.counts, scope, send)
         elif path == "/graphql":
             scope["app"] = self
             await self._graphql(scope, receive, send)
@@ -58,22 +68,30 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
         async with deployed(settings, clock) as deployment:
             app.state.deployment = deployment
             app.state.settings = settings
+            app.state.gate, app.state.checks_gate = Gate(settings.bounds), Gate(settings.bounds)
+            app.state.stopping, app.state.not_ready = Stopping(), set[str]()
+            app.state.workers = Workers(os.environ.get(DIRECTORY), is_kept, merged)
+            stop_gently(app.state.stopping, settings.drain_seconds)
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
-            async with housekeeping(deployment, settings) as app.state.housekeeping:
+            async with housekeeping(deployment, settings, partial(publish, app.state)) as app.state.housekeeping:
                 yield
+            publish(app.state)
 
-    api = api_for(settings)
+    api, counts = api_for(settings), RequestCounts()
     endpoint = GraphQLEndpoint(api, strict_status=settings.graphql_strict_status)
     return Server(
         GraphQLEventStreams(api, otherwise=endpoint),
+        counts,
         routes=[
             Route("/", to_graphiql),
             WebSocketRoute("/graphql", GraphQLWebSocket(api)),
             graphiql.schema_route(api.as_str()),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
+            *audit_export.routes(),
             Route("/healthz", healthy),
             Route("/readyz", ready),
+            Route("/metrics", metrics),
         ],
         lifespan=lifespan,
     )
@@ -134,19 +152,3 @@ def given_keyring(settings: Settings) -> Keyring:
 
 async def to_graphiql(_request: Request) -> Response:
     return RedirectResponse("/graphiql")
-
-
-async def healthy(_request: Request) -> Response:
-    """The process runs."""
-    return PlainTextResponse("ok")
-
-
-async def ready(request: Request) -> Response:
-    """The process can do its work: the database answers. Keys that it was to take and could not are told, and do not
-    keep it from its work: it goes on with those that it has."""
-    try:
-        await database.ping()
-    except Exception:  # noqa: BLE001  (whatever it is, this server is not ready)
-        return PlainTextResponse("the database does not answer", status_code=503)
-    has_trouble = request.app.state.deployment.keys.trouble is not None
-    return PlainTextResponse("ok, but keys could not be taken: the log says why" if has_trouble else "ok")

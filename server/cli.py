@@ -3,76 +3,38 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 import uvicorn
 
-from auth.crypto.envelopes import EnvelopeUnreadable, PrivateKeyUnreadable, open_envelope, read_private_key
+from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
 from auth.crypto.key_sealing import Sealing, Unsealed
-from auth.crypto.keyring import KeyringUnreadable, Purpose, read_keyring
+from auth.crypto.keyring import Purpose, read_keyring
 from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_keyring
 from auth.crypto.secret import Secret
 from models import database
 from models.instants import system_clock
+from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
-from resolvers.errors import Refused
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
 from resolvers.users import create_operator
 from resolvers.wording import counted
 from schema.api import build_api
-from schema.manifest import ManifestUnusable
 from server.app import GRAPHIQL_DIST, api_for, create_app, deployed, given_keyring
-from server.demo import DemoRefused, Person, prepare_demo
+from server.audit_commands import audit
+from server.command import command
+from server.demo import Person, prepare_demo
 from server.key_words import describe_keys, describe_rotation
 from server.logs import configure_logs
-from server.settings import Settings, SettingsUnusable, load_settings, under_passphrase
+from server.settings import Settings, load_settings, under_passphrase
+from server.supervisor import serve_with_workers
 from server.wire_protocol import WEBSOCKETS, WireProtocol
-
-Arguments = ParamSpec("Arguments")
-
-_EXPECTED = (
-    SettingsUnusable,
-    database.DatabaseUnusable,
-    KeyringUnreadable,
-    DemoRefused,
-    EnvelopeUnreadable,
-    PrivateKeyUnreadable,
-    RotationRefused,
-    ManifestUnusable,
-)
-
-
-def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[Arguments, None]:
-    """Runs a command; what can be expected to go wrong becomes one sentence and exit status 1, no traceback."""
-
-    @wraps(function)
-    def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
-        try:
-            result = function(*arguments, **named)
-            if result is not None:
-                asyncio.run(_awaited(result))
-        except _EXPECTED as error:
-            raise click.ClickException(str(error)) from None
-        except Refused as refused:
-            raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
-        except UnicodeError:
-            raise click.ClickException("What was read is not text in UTF-8.") from None
-        except OSError as error:
-            text = error.strerror or type(error).__name__
-            raise click.ClickException(f"{text}: {error.filename}" if error.filename else text) from None
-
-    return run
-
-
-async def _awaited(result: Awaitable[None]) -> None:
-    await result
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -145,6 +107,47 @@ async def upgrade() -> None:
     """Bring the database to the newest schema."""
     await database.migrate(load_settings().database)
     click.echo("The database has the newest schema.")
+
+
+@db.command("backup")
+@click.argument("copy", metavar="FILE", type=click.Path(path_type=Path))
+@command
+def db_backup(copy: Path) -> None:
+    """Copy a SQLite database to a new file, while servers use it."""
+    settings = load_settings()
+    file = _sqlite_file(settings, "pg_dump --format=custom")
+    with click.progressbar(length=1, label="Copying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        back_up(file, copy, tell)
+    click.echo(f"{copy} is a sound copy of the database.")
+    where = "SEALKEY_KEYS" if settings.keys is not None else str(settings.keys_path)
+    click.echo(f"Keep the server's keys ({where}) too, elsewhere: without them no credential in it can be checked.")
+
+
+@db.command("check")
+@command
+def db_check() -> None:
+    """Look through all of a SQLite database for damage, while servers use it."""
+    file = _sqlite_file(load_settings(), "pg_amcheck")
+    found = list(problems(file))
+    for problem in found:
+        click.echo(problem, err=True)
+    if found:
+        raise database.DatabaseUnusable(f"{file} is damaged. Put a backup in its place, and keep the file.")
+    click.echo("The database is sound.")
+
+
+def _sqlite_file(settings: Settings, instead: str) -> Path:
+    file = database.file_of(settings.database)
+    if file is None:
+        raise database.DatabaseUnusable(f"This is for SQLite. The database is PostgreSQL: use its own {instead}.")
+    if not file.is_file():
+        raise database.DatabaseUnusable(f"There is no database {file}.")
+    return file
 
 
 @main.group()
@@ -275,6 +278,9 @@ def _file_to_change(settings: Settings, change: str) -> KeyFile:
     return KeyFile(settings.keys_path, settings.key_sealing)
 
 
+main.add_command(audit)
+
+
 @main.command("schema")
 @command
 def print_schema() -> None:
@@ -343,7 +349,8 @@ def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
     _say_where(settings)
     configure_logs()
-    uvicorn.run("server.app:create_app_from_environment", factory=True, workers=settings.workers, **_uvicorn(settings))
+    app = "server.app:create_app_from_environment"
+    serve_with_workers(uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings)))
 
 
 def _uvicorn(settings: Settings) -> dict[str, Any]:
@@ -358,17 +365,27 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
         # A client's address is the socket's; headers that claim another are not believed.
         "proxy_headers": False,
         "server_header": False,
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
     }
 
 
 async def _confirm(settings: Settings) -> None:
     """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
     api_for(settings)
+    _look_for_damage(settings)
     async with deployed(settings):
         pass
 
 
+def _look_for_damage(settings: Settings) -> None:
+    """What is damaged is not served from: a wrong answer is worse than none."""
+    file = database.file_of(settings.database)
+    if file is not None and file.is_file() and settings.sqlite_check_seconds:
+        look_for_damage(file, settings.sqlite_check_seconds)
+
+
 async def _prepare_demo(settings: Settings) -> list[Person]:
+    _look_for_damage(settings)
     async with deployed(settings) as deployment:
         return await prepare_demo(deployment)
 

@@ -62,6 +62,8 @@ def _signs(key: Key) -> bool:
 
 
 def _does(key: Key) -> str:
+    if key.id.startswith(f"{Purpose.CHECKPOINT_SIGNING}-"):
+        return "signs checkpoints"
     return "signs" if _signs(key) else "in use"
 
 

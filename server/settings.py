@@ -26,6 +26,7 @@ from resolvers.caller import PolicyBounds
 from resolvers.watching import WatchLimits
 from schema.budget import Allowance
 from schema.limits import Limits
+from server.gate import Bounds
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine, between whose programs nobody sits."""
@@ -64,6 +65,19 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     database_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
     """PostgreSQL connections of one worker."""
+    sqlite_check_seconds: Annotated[float, Field(ge=0, le=3600)] = 5
+    """How long `serve` looks for damage in a SQLite database before it starts."""
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5
+    """Told to stop, how long the server still takes requests while /readyz says that it stops."""
+    shutdown_seconds: Annotated[int, Field(ge=1, le=300)] = 10
+    """And how long it then waits for what it has begun."""
+    metrics_token: SecretStr = SecretStr("")
+    """What /metrics is shown to; empty: to nobody."""
+    operations_at_once: Annotated[int, Field(ge=1, le=10_000)] = 32
+    """Of one worker: what it works on at once. What comes beyond this waits; and what comes beyond that is refused."""
+    operations_waiting: Annotated[int, Field(ge=0, le=100_000)] = 256
+    operation_wait_seconds: Annotated[float, Field(ge=0.05, le=60)] = 2
+    """What has waited for so long is refused."""
     issuer: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")] = ""
     """The public address, as access tokens name their issuer; empty: http:// and the address listened on."""
     key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,15}$")] = "sealkey"
@@ -153,6 +167,10 @@ class Settings(BaseSettings):
     @property
     def watch_limits(self) -> WatchLimits:
         return WatchLimits(self.subscriptions_per_worker, self.subscriptions_per_user, self.subscription_queue)
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.operations_at_once, self.operations_waiting, self.operation_wait_seconds)
 
     @property
     def database(self) -> str:

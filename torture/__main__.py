@@ -9,8 +9,12 @@ A campaign is a function that raises CampaignFailed where a promise did not hold
 import click
 
 from torture.campaign import Campaign, CampaignFailed
+from torture.crash import crash
+from torture.faults import faults
+from torture.inputs import inputs
+from torture.tamper import tamper
 
-CAMPAIGNS: dict[str, Campaign] = {}
+CAMPAIGNS: dict[str, Campaign] = {"crash": crash, "faults": faults, "inputs": inputs, "tamper": tamper}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,3 +10,10 @@ class CampaignFailed(Exception):
 class Campaign(Protocol):
     def __call__(self, *, small: bool) -> None:
         """Tries to break what it is named for, and prints its figures. Raises CampaignFailed."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Of what tasks raised together, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

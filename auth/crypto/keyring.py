@@ -13,12 +13,14 @@ import re
 import secrets
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
@@ -33,6 +35,7 @@ class Purpose(StrEnum):
     AUDIT_HASHING = "audit-hashing"
     SEALING = "sealing"
     TOKEN_SIGNING = "token-signing"  # noqa: S105
+    CHECKPOINT_SIGNING = "checkpoint-signing"
 
 
 class Key:
@@ -48,6 +51,9 @@ class Key:
 
 
 AnyKey = TypeVar("AnyKey", bound=Key)
+
+# A key that signs checkpoints is made when the first is wanted.
+_NEEDED = [purpose for purpose in Purpose if purpose is not Purpose.CHECKPOINT_SIGNING]
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,28 @@ class SigningKey(Key):
 
 
 @dataclass(frozen=True)
+class CheckpointKey(Key):
+    """An Ed25519 key that signs checkpoints of the audit log."""
+
+    id: str
+    key: Ed25519PrivateKey
+    starts_at: int = 0
+    ends_at: int | None = None
+
+    def __repr__(self) -> str:
+        return f"CheckpointKey({self.id})"
+
+
+@dataclass(frozen=True)
 class Keyring:
-    """All keys by id, in the order of the file; build one with `read_keyring` or `generate_keyring`."""
+    """All keys by id, in the order of the file; build one with `read_keyring` or `generate_keyring`.
+
+    checkpoint_keys: none until the first checkpoint is wanted.
+    """
 
     symmetric_keys: Mapping[str, SymmetricKey]
     signing_keys: Mapping[str, SigningKey]
+    checkpoint_keys: Mapping[str, CheckpointKey] = field(default_factory=dict)
     retired: frozenset[str] = frozenset()
     """The ids of keys that are used no more, as far as this process knows."""
 
@@ -121,7 +144,8 @@ class Keyring:
 
     def versions(self, purpose: Purpose) -> list[Key]:
         """The keys of a purpose, of whatever kind, the newest last."""
-        return _of(purpose, [*self.symmetric_keys.values(), *self.signing_keys.values()])
+        keys = [*self.symmetric_keys.values(), *self.signing_keys.values(), *self.checkpoint_keys.values()]
+        return _of(purpose, keys)
 
     def knows(self, key_id: str) -> bool:
         """Whether this is a symmetric key of these, or one that was; else another process has keys that this one has
@@ -134,13 +158,15 @@ class Keyring:
             self,
             symmetric_keys={id_: key for id_, key in self.symmetric_keys.items() if id_ not in key_ids},
             signing_keys={id_: key for id_, key in self.signing_keys.items() if id_ not in key_ids},
+            checkpoint_keys={id_: key for id_, key in self.checkpoint_keys.items() if id_ not in key_ids},
             retired=frozenset(key_ids),
         )
 
     def check_values(self) -> dict[str, str]:
         """For each key id a value that only the same key gives again, and that tells nothing of the key."""
         values = {id_: key.mac("sealkey key check") for id_, key in self.symmetric_keys.items()}
-        return values | {id_: key.key.thumbprint() for id_, key in self.signing_keys.items()}
+        values |= {id_: key.key.thumbprint() for id_, key in self.signing_keys.items()}
+        return values | {id_: _fingerprint(key.key) for id_, key in self.checkpoint_keys.items()}
 
 
 def newest(keys: Sequence[AnyKey], now: datetime) -> AnyKey:
@@ -149,8 +175,8 @@ def newest(keys: Sequence[AnyKey], now: datetime) -> AnyKey:
 
 
 def generate_keyring() -> bytes:
-    """A new key file: one key for each purpose."""
-    return _written([_generate(purpose, 1) for purpose in Purpose])
+    """A new key file: one key for each purpose that must have one."""
+    return _written([_generate(purpose, 1) for purpose in _NEEDED])
 
 
 def read_keyring(data: bytes) -> Keyring:
@@ -159,11 +185,13 @@ def read_keyring(data: bytes) -> Keyring:
         keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
         hashing = [_symmetric_key(key) for key in keys if key["kty"] == "oct"]
         signing = [_signing_key(key) for key in keys if key["kty"] == "EC"]
+        checkpoints = [_checkpoint_key(key) for key in keys if key["kty"] == "OKP"]
     except (ValueError, KeyError, TypeError, JoseError):
         # Not chained: what the parser would quote is key material.
         raise KeyringUnreadable("the key file is not a JWK Set as Sealkey writes it") from None
     _check(hashing, signing)
-    return Keyring({key.id: key for key in hashing}, {key.id: key for key in signing})
+    _check_ids([*hashing, *signing, *checkpoints])
+    return Keyring(_by_id(hashing), _by_id(signing), _by_id(checkpoints))
 
 
 def add_keys(
@@ -208,6 +236,14 @@ def version_of(key_id: str, purpose: Purpose) -> int | None:
     return int(found[1]) if found else None
 
 
+def _fingerprint(key: Ed25519PrivateKey) -> str:
+    return sha256(key.public_key().public_bytes_raw()).hexdigest()
+
+
+def _by_id(keys: Iterable[AnyKey]) -> dict[str, AnyKey]:
+    return {key.id: key for key in keys}
+
+
 def _of(purpose: Purpose, keys: Iterable[AnyKey]) -> list[AnyKey]:
     return [key for key in keys if key.id.startswith(f"{purpose}-")]
 
@@ -233,11 +269,14 @@ def _check(hashing: list[SymmetricKey], signing: list[SigningKey]) -> None:
         raise KeyringUnreadable("a symmetric key does not have 32 bytes")
     if not all(key.key.is_private and key.key.curve_name == "P-256" for key in signing):
         raise KeyringUnreadable("a signing key is not a private key on the curve P-256")
-    for purpose in Purpose:
+    for purpose in _NEEDED:
         fit: Sequence[SymmetricKey | SigningKey] = signing if purpose is Purpose.TOKEN_SIGNING else hashing
         if not any(key.id.startswith(f"{purpose}-") for key in fit):
             raise KeyringUnreadable(f"there is no {purpose} key")
-    ids = [key.id for key in hashing] + [key.id for key in signing]
+
+
+def _check_ids(keys: Sequence[Key]) -> None:
+    ids = [key.id for key in keys]
     for id_ in ids:
         if ids.count(id_) > 1:
             raise KeyringUnreadable(f"two keys have the id {id_}")
@@ -265,12 +304,31 @@ def _signing_key(key: Mapping[str, Any]) -> SigningKey:
     return SigningKey(_id(key), ECKey.import_key(material), *_times(key))
 
 
+def _checkpoint_key(key: Mapping[str, Any]) -> CheckpointKey:
+    private = Ed25519PrivateKey.from_private_bytes(_unpadded(key["d"]))
+    if key["crv"] != "Ed25519" or _unpadded(key["x"]) != private.public_key().public_bytes_raw():
+        raise ValueError("crv, x")
+    return CheckpointKey(_id(key), private, *_times(key))
+
+
 def _generate(purpose: Purpose, version: int) -> dict[str, Any]:
     kid = f"{purpose}-{version}"
-    if purpose is Purpose.TOKEN_SIGNING:
-        return {**ECKey.generate_key("P-256").as_dict(private=True), "kid": kid, "use": "sig", "alg": "ES256"}
-    key = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-    return {"kty": "oct", "kid": kid, "k": key}
+    match purpose:
+        case Purpose.TOKEN_SIGNING:
+            return {**ECKey.generate_key("P-256").as_dict(private=True), "kid": kid, "use": "sig", "alg": "ES256"}
+        case Purpose.CHECKPOINT_SIGNING:
+            return {"kty": "OKP", "crv": "Ed25519", "kid": kid, "use": "sig", "alg": "Ed25519", **_generate_ed25519()}
+    return {"kty": "oct", "kid": kid, "k": _padless(secrets.token_bytes(32))}
+
+
+def _generate_ed25519() -> dict[str, str]:
+    """RFC 8037, 2."""
+    key = Ed25519PrivateKey.generate()
+    return {"x": _padless(key.public_key().public_bytes_raw()), "d": _padless(key.private_bytes_raw())}
+
+
+def _padless(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _unpadded(text: str) -> bytes:

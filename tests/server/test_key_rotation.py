@@ -241,7 +241,7 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
         logged = follow(play)
         assert told in logged
         assert logged.count("keys_not_taken") == 1
-        assert ready(play) == "ok, but keys could not be taken: the log says why"
+        assert ready(play) == "keys_unreadable"
         assert is_active(play, token)
     path.unlink()
     assert "is not there" in follow(play)
