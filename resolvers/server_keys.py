@@ -56,6 +56,7 @@ class KeysInFile(GivenKeys):
         self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = stamp(path)
         self._not_taken: str | None = None
+        self._looking = asyncio.Lock()
         super().__init__(load_keyring(path, self._sealing))
 
     @property
@@ -65,6 +66,10 @@ class KeysInFile(GivenKeys):
 
     async def follow(self, now: datetime) -> None:
         """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
+        async with self._looking:
+            await self._follow(now)
+
+    async def _follow(self, now: datetime) -> None:
         newest = stamp(self._path)
         if newest == self._stamp:
             await super().follow(now)

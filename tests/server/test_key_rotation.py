@@ -6,7 +6,9 @@ import stat
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,9 +223,10 @@ def test_a_rotation_is_in_the_audit_log(day_play: Play) -> None:
 # ---------------------------------------------------------------- files that are not as they should be
 
 
-def follow(play: Play) -> str:
-    """What is logged when the server looks at its keys twice."""
+def follow(play: Play, change: Callable[[], None]) -> str:
+    """What is logged when the key file was changed and the server looks at it twice, and now and then by itself."""
     with recorded_logs() as logs:
+        change()
         for _ in range(2):
             play.server.run(lambda _deployment: play.server.app.state.housekeeping.follow_keys())
     return "".join(line for line in logs.getvalue().splitlines(keepends=True) if "keys_not_taken" in line)
@@ -237,20 +240,19 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
         "another deployment's": generate_keyring(),
     }
     for told, content in wrong.items():
-        replace_keyring(path, content)
-        logged = follow(play)
+        logged = follow(play, partial(replace_keyring, path, content))
         assert told in logged
         assert logged.count("keys_not_taken") == 1
         assert ready(play) == "keys_unreadable"
         assert is_active(play, token)
-    path.unlink()
-    assert "is not there" in follow(play)
+    assert "is not there" in follow(play, path.unlink)
     assert not path.exists()
     assert is_active(play, token)
     path.write_bytes(before)
     path.chmod(0o600)
     rotate(play)
     assert published(play.server.url) == [OLD, NEW]
+    assert follow(play, lambda: None) == ""
     assert ready(play) == "ok"
 
 
