@@ -10,8 +10,9 @@ import click
 
 from torture.campaign import Campaign, CampaignFailed
 from torture.tamper import tamper
+from torture.volume import volume
 
-CAMPAIGNS: dict[str, Campaign] = {"tamper": tamper}
+CAMPAIGNS: dict[str, Campaign] = {"tamper": tamper, "volume": volume}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -59,6 +59,10 @@ class Serving:
     def __enter__(self) -> Self:
         return self
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         """Asks it to end."""
         self._process.terminate()
