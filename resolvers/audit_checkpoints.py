@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from auth.crypto.checkpoint_keys import add_checkpoint_key
-from auth.crypto.keyring import Keyring, read_keyring
+from auth.crypto.keyring import Keyring, add_checkpoint_key, read_keyring
 from auth.crypto.keyring_file import locked_keyring, replace_keyring
 from auth.crypto.signed_note import (
     Checkpoint,

@@ -24,8 +24,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from auth.crypto.checkpoint_keys import read_checkpoint_keys
-
 
 class KeyringUnreadable(ValueError):
     """The server's keys can't be used; the message says why and what to do, and nothing of the keys."""
@@ -36,6 +34,7 @@ class Purpose(StrEnum):
     AUDIT_HASHING = "audit-hashing"
     SEALING = "sealing"
     TOKEN_SIGNING = "token-signing"  # noqa: S105
+    CHECKPOINT_SIGNING = "checkpoint-signing"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,10 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class Keyring:
-    """All keys by id, in the order of the file; build one with `read_keyring` or `generate_keyring`."""
+    """All keys by id, in the order of the file; build one with `read_keyring` or `generate_keyring`.
+
+    checkpoint_keys: none until the first checkpoint is wanted.
+    """
 
     symmetric_keys: Mapping[str, SymmetricKey]
     signing_keys: Mapping[str, SigningKey]
@@ -122,12 +124,20 @@ def read_keyring(data: bytes) -> Keyring:
         keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
         hashing = [SymmetricKey(_id(key), _unpadded(key["k"])) for key in keys if key["kty"] == "oct"]
         signing = [_signing_key(key) for key in keys if key["kty"] == "EC"]
-        checkpoints = read_checkpoint_keys(keys)
+        checkpoints = {_id(key): _checkpoint_key(key) for key in keys if key["kty"] == "OKP"}
     except (ValueError, KeyError, TypeError, JoseError):
         # Not chained: what the parser would quote is key material.
         raise KeyringUnreadable("the key file is not a JWK Set as Sealkey writes it") from None
     _check(hashing, signing)
-    return Keyring({key.id: key for key in hashing}, {key.id: key for key in signing}, checkpoint_keys=checkpoints)
+    return Keyring({key.id: key for key in hashing}, {key.id: key for key in signing}, checkpoints)
+
+
+def add_checkpoint_key(data: bytes) -> bytes:
+    """The key file with a further key that signs checkpoints. Raises KeyringUnreadable."""
+    read_keyring(data)
+    keys: list[dict[str, Any]] = orjson.loads(data)["keys"]
+    version = 1 + max(version_of(key["kid"], Purpose.CHECKPOINT_SIGNING) or 0 for key in keys)
+    return orjson.dumps({"keys": [*keys, _checkpoint(version)]}, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def rotate_signing_key(data: bytes, *, now: datetime, starts_at: datetime, older_end_at: datetime) -> bytes:
@@ -156,7 +166,8 @@ def _check(hashing: list[SymmetricKey], signing: list[SigningKey]) -> None:
         raise KeyringUnreadable("a symmetric key does not have 32 bytes")
     if not all(key.key.is_private and key.key.curve_name == "P-256" for key in signing):
         raise KeyringUnreadable("a signing key is not a private key on the curve P-256")
-    for purpose in Purpose:
+    # Those that sign checkpoints are made when the first is wanted.
+    for purpose in [purpose for purpose in Purpose if purpose is not Purpose.CHECKPOINT_SIGNING]:
         fit: Sequence[SymmetricKey | SigningKey] = signing if purpose is Purpose.TOKEN_SIGNING else hashing
         if not any(key.id.startswith(f"{purpose}-") for key in fit):
             raise KeyringUnreadable(f"there is no {purpose} key")
@@ -180,14 +191,32 @@ def _signing_key(key: Mapping[str, Any]) -> SigningKey:
     return SigningKey(_id(key), ECKey.import_key(material), starts_at, ends_at)
 
 
+def _checkpoint_key(key: Mapping[str, Any]) -> Ed25519PrivateKey:
+    private = Ed25519PrivateKey.from_private_bytes(_unpadded(key["d"]))
+    if key["crv"] != "Ed25519" or _unpadded(key["x"]) != private.public_key().public_bytes_raw():
+        raise ValueError("crv, x")
+    return private
+
+
 def _symmetric(purpose: Purpose) -> dict[str, str]:
-    key = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-    return {"kty": "oct", "kid": f"{purpose}-1", "k": key}
+    return {"kty": "oct", "kid": f"{purpose}-1", "k": _padless(secrets.token_bytes(32))}
+
+
+def _checkpoint(version: int) -> dict[str, str]:
+    """RFC 8037, 2."""
+    key = Ed25519PrivateKey.generate()
+    x, d = _padless(key.public_key().public_bytes_raw()), _padless(key.private_bytes_raw())
+    kid = f"{Purpose.CHECKPOINT_SIGNING}-{version}"
+    return {"kty": "OKP", "crv": "Ed25519", "kid": kid, "use": "sig", "alg": "Ed25519", "x": x, "d": d}
 
 
 def _signing(version: int = 1) -> dict[str, Any]:
     kid = f"{Purpose.TOKEN_SIGNING}-{version}"
     return {**ECKey.generate_key("P-256").as_dict(private=True), "kid": kid, "use": "sig", "alg": "ES256"}
+
+
+def _padless(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _unpadded(text: str) -> bytes:
