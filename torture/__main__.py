@@ -13,8 +13,15 @@ from torture.crash import crash
 from torture.faults import faults
 from torture.inputs import inputs
 from torture.tamper import tamper
+from torture.volume import volume
 
-CAMPAIGNS: dict[str, Campaign] = {"crash": crash, "faults": faults, "inputs": inputs, "tamper": tamper}
+CAMPAIGNS: dict[str, Campaign] = {
+    "crash": crash,
+    "faults": faults,
+    "inputs": inputs,
+    "tamper": tamper,
+    "volume": volume,
+}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
