@@ -18,6 +18,8 @@ from server.redaction import without_values
 
 # Of one answer: what many fields have in common is known by then.
 MAXIMUM_ERRORS = 9
+# After which whoever was told that the database can't be asked may come again.
+_OUTAGE_SECONDS = 1
 # GraphQL's and Strawberry's messages about the values of variables, which have nothing else to be told by.
 _BAD_INPUT = re.compile(r"Variable '\$\w+' has invalid value|OneOf Input Object|Value for member field")
 _PARTIAL_SUCCESS = 294
@@ -61,7 +63,9 @@ def fault(error: BaseException) -> Body:
     """What was not foreseen, which is in the log under the id that is told."""
     error_id = log_fault(error)
     if is_unavailable(error):
-        return told("The database can't be asked now. Try again in a moment.", Code.UNAVAILABLE)
+        presented = told("The database can't be asked now. Try again in a moment.", Code.UNAVAILABLE)
+        presented["extensions"]["retryAfterSeconds"] = _OUTAGE_SECONDS
+        return presented
     return told(f"Something went wrong here. The log has it under {error_id}.", Code.INTERNAL_SERVER_ERROR)
 
 
