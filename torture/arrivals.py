@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Protocol, cast
 
 _TICK = 0.001
+_ANSWERED_WITHIN = 4.0  # seconds, at the end
 _GIVES_UP_AFTER = 10.0  # seconds, as whoever asks would
 _BODY = b"\r\n\r\n"
 _LENGTH = b"content-length: "
@@ -124,7 +125,14 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._load.lost(self, self._asked)
 
+    @property
+    def is_asking(self) -> bool:
+        return self._asked is not None
+
     def close(self) -> None:
+        """What was asked for and not answered by now is given up."""
+        self._load.tally.unanswered += self.is_asking
+        self._asked = None
         self._transport.abort()
 
 
@@ -204,13 +212,17 @@ class _Load:
     async def _end(self) -> Tally:
         self.tally.seconds = monotonic() - self._began
         self._over = True
-        await asyncio.sleep(min(2.5, self.tally.seconds))  # for what is under way
+        give_up_at = monotonic() + _ANSWERED_WITHIN
+        while self._is_asking() and monotonic() < give_up_at:  # noqa: ASYNC110  (as good as any)
+            await asyncio.sleep(0.01)
         self.tally.unanswered += len(self._waiting)
         for connection in list(self._connections):
-            connection._asked = None
             connection.close()
         await asyncio.sleep(0)
         return self.tally
+
+    def _is_asking(self) -> bool:
+        return any(connection.is_asking for connection in self._connections)
 
 
 async def closed_loop(port: int, source: Source, *, connections: int, seconds: float) -> Tally:

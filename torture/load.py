@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from bench.data import SEALKEY, Data, prepare, sqlite_database
-from bench.servers import Server, copied_sqlite, filled_postgres, running_sealkey
+from bench.servers import USAGE_FLUSH_SECONDS, Server, copied_sqlite, filled_postgres, running_sealkey
 from tests.support.rows import Rows
 from tests.support.world import OPERATOR, PASSWORD
 from torture.arrivals import Tally, closed_loop, open_loop, percentile
@@ -103,7 +103,7 @@ def load(*, small: bool, seconds: float | None = None, seed: int = 1, engine: st
     """The campaign of twice the load, for so many seconds on each engine."""
     seconds = seconds or (3 if small else 600)
     for name in [engine] if engine else _ENGINES:
-        with _loaded(name, seed, small=small) as loaded:
+        with loaded_server(name, seed, small=small) as loaded:
             overload(loaded, name, seconds, small=small)
 
 
@@ -111,13 +111,13 @@ def soak(*, small: bool, requests: int | None = None, seed: int = 1, engine: str
     """The campaign of a day's worth: so many requests on each engine."""
     requests = requests or (2_000 if small else 1_000_000)
     for name in [engine] if engine else _ENGINES:
-        with _loaded(name, seed, small=small) as loaded:
+        with loaded_server(name, seed, small=small) as loaded:
             outlast(loaded, name, requests, small=small)
 
 
 def overload(loaded: Loaded, name: str, seconds: float, *, small: bool) -> None:
     """Raises CampaignFailed."""
-    peak = _run(lambda: _peak(loaded, 0.7 if small else 10))
+    peak = _run(lambda: _peak(loaded, (8,), 0.5) if small else _peak(loaded, _PEAK_CONNECTIONS, 10))
     rate = _TIMES * peak
     watched = Watched(loaded.server)
 
@@ -126,7 +126,7 @@ def overload(loaded: Loaded, name: str, seconds: float, *, small: bool) -> None:
             loaded.port,
             loaded.mix,
             per_second=rate,
-            connections=_CONNECTIONS,
+            connections=64 if small else _CONNECTIONS,
             seconds=seconds,
             random=loaded.random,
         )
@@ -159,7 +159,7 @@ def outlast(loaded: Loaded, name: str, requests: int, *, small: bool) -> None:
     before, began = open_files(loaded.server), time.monotonic()
     watched, total, worst = Watched(loaded.server), 0, 0.0
     while total < requests:
-        seconds = 1.0 if small else 30.0
+        seconds = 0.5 if small else 30.0
 
         async def ask(seconds: float = seconds) -> Tally:
             return await closed_loop(loaded.port, loaded.mix, connections=_SOAK_CONNECTIONS, seconds=seconds)
@@ -221,11 +221,11 @@ def _check_tables(rows: Rows) -> None:
         raise CampaignFailed(f"{throttles} rows of throttles are there, though every try was right")
 
 
-async def _peak(loaded: Loaded, seconds: float) -> float:
+async def _peak(loaded: Loaded, numbers: Sequence[int], seconds: float) -> float:
     """The most that was served in a second by one of several numbers of connections, after a warm-up."""
-    await closed_loop(loaded.port, loaded.mix, connections=_PEAK_CONNECTIONS[0], seconds=seconds)
+    await closed_loop(loaded.port, loaded.mix, connections=numbers[0], seconds=seconds)
     best = 0.0
-    for connections in _PEAK_CONNECTIONS:
+    for connections in numbers:
         tally = await closed_loop(loaded.port, loaded.mix, connections=connections, seconds=seconds)
         _check_answers(tally)
         best = max(best, tally.goodput)
@@ -247,7 +247,8 @@ def _run(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 
 
 @contextmanager
-def _loaded(engine: str, seed: int, *, small: bool) -> Iterator[Loaded]:
+def loaded_server(engine: str, seed: int, *, small: bool) -> Iterator[Loaded]:
+    """A server with credentials in its database, whose customers know it."""
     credentials, warm, customers = (400, 50, 2) if small else (100_000, 1_000, 8)
     with tempfile.TemporaryDirectory(prefix="sealkey-load-") as name, ExitStack() as stack:
         directory = Path(name)
@@ -257,7 +258,10 @@ def _loaded(engine: str, seed: int, *, small: bool) -> Iterator[Loaded]:
         else:
             _, url = stack.enter_context(filled_postgres(data))
         _create_operator(data, url)
-        server = stack.enter_context(running_sealkey(data, url, directory / "log", settings=_SETTINGS))
+        flushes_every = 1 if small else USAGE_FLUSH_SECONDS
+        server = stack.enter_context(
+            running_sealkey(data, url, directory / "log", settings=_SETTINGS, flushes_every=flushes_every)
+        )
         mix = Mix(data, make_stage(server.address, customers), seed)
         yield Loaded(server, mix, Rows(url), data, Random(seed))
 
