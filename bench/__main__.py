@@ -7,6 +7,7 @@
     make bench BENCH_ARGS=timing                        whether time tells an unknown key from a wrong secret
     make bench BENCH_ARGS=pages                         long lists beside short ones, and a page beside others'
     make bench BENCH_ARGS=subscriptions                 how soon many who watch are told, and their memory
+    make bench BENCH_ARGS=overload                      what a server does that is asked for more than it can do
     make bench BENCH_ARGS=micro                         two paths inside the process, and refusing what is too large
 
 No figure here is a test: machines differ, ratios less so.
@@ -28,6 +29,7 @@ from bench import subscribers as watching
 from bench.hostile import main as refuse_hostile
 from bench.load import LoadFailed
 from bench.micro import main as micro_main
+from bench.overload import measure as overload_measure
 from bench.pages import SHORT
 from bench.peers import peers
 from bench.report import report
@@ -115,6 +117,18 @@ def staleness(
     _tell(text, "staleness.md")
     if "BROKEN" in text:
         raise click.ClickException("Not every promise was kept; see above.")
+
+
+@main.command()
+@click.option("--rate", "rates", type=click.IntRange(1), multiple=True, default=(250, 500, 750, 1000, 2000, 4000))
+@click.option("--seconds", type=click.FloatRange(0.1), default=5.0, help="Of each rate.")
+def overload(rates: tuple[int, ...], seconds: float) -> None:
+    """What a server does that is asked for more than it can do."""
+    try:
+        for line in overload_measure(rates, seconds):
+            click.echo(line)
+    except ServerFailed as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command("timing")

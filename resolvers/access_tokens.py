@@ -25,6 +25,7 @@ class Introspection:
 
     claims: Claims
     known: CredentialFacts
+    is_remembered: bool = False
 
 
 async def verify_access_token(
@@ -33,7 +34,8 @@ async def verify_access_token(
     """What a gateway asks about an access token. Raises Denied."""
     scope = authorize(caller.principal, Permission.VERIFY_CREDENTIALS)
     found = await _read(caller, token)
-    return judge(caller.deployment, scope, found.known if found else None, service, client_address, caller.now)
+    known, from_memory = (found.known, found.is_remembered) if found else (None, False)
+    return judge(caller.deployment, scope, known, service, client_address, caller.now, from_memory=from_memory)
 
 
 async def introspect(caller: Caller, token: Secret) -> Introspection | None:
@@ -92,7 +94,11 @@ async def _living(caller: Caller, token: Secret) -> Introspection | None:
     token_hash, epoch = sha256(token.reveal().encode(errors="surrogateescape")).digest(), memory.epoch
     remembered = memory.find_token(token_hash)
     if remembered is not None:
-        return Introspection(*remembered) if remembered[0].holds(deployment.keyring, caller.now) else None
+        return (
+            Introspection(*remembered, is_remembered=True)
+            if remembered[0].holds(deployment.keyring, caller.now)
+            else None
+        )
     claims = _claims(caller, token)
     if claims is None or await RevokedToken.exists(id=claims.token_id):
         return None

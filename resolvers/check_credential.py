@@ -26,6 +26,7 @@ from resolvers.caller import Caller, Deployment
 from resolvers.check_memory import hash_shown
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
 from resolvers.networks import is_address_allowed
+from resolvers.rehashing import KeyMissing
 from resolvers.throttling import LOGIN, throttled
 
 MAXIMUM_BATCH = 100
@@ -85,8 +86,13 @@ def verify_at_once(
     """The same as `verify_credential`, at once, where the secret is right and nobody need be waited for; else None.
     `shown` is key and secret, `key:secret`."""
     shown_hash = hash_shown(shown)
-    found = deployment.memory.find(shown_hash) or _authenticate_here(deployment, shown, shown_hash)
-    return None if found is None else judge(deployment, scope, found, service, client_address, now)
+    found = deployment.memory.find(shown_hash)
+    is_remembered = found is not None
+    found = found or _authenticate_here(deployment, shown, shown_hash)
+    if found is None:
+        return None
+    _renew_hash(deployment, found, shown)
+    return judge(deployment, scope, found, service, client_address, now, from_memory=is_remembered)
 
 
 async def verify_credential(caller: Caller, question: Question, began: float | None = None) -> Verdict:
@@ -127,8 +133,9 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
             await _record_denied(caller, api_key)
             await _conceal(began)
             raise Refused(refusal or _INVALID)
-    caller.deployment.usage.count(found, caller.now, allowed=True)
     deployment = caller.deployment
+    deployment.usage.count(found, caller.now, allowed=True)
+    deployment.counts.logins += 1
     return issue_access_token(
         deployment.keyring.signing_key(caller.now),
         issuer=deployment.issuer,
@@ -141,8 +148,16 @@ async def login(caller: Caller, *, api_key: str, api_secret: Secret) -> AccessTo
 
 
 async def _verify(caller: Caller, scope: Scope, question: Question) -> Verdict:
-    found = await authenticate(caller.deployment, question.api_key, question.api_secret)
-    return judge(caller.deployment, scope, found, question.service, question.client_address, caller.now)
+    found, from_memory = await _authenticate(caller.deployment, question.api_key, question.api_secret)
+    return judge(
+        caller.deployment,
+        scope,
+        found,
+        question.service,
+        question.client_address,
+        caller.now,
+        from_memory=from_memory,
+    )
 
 
 async def rows_of(verdicts: Sequence[Verdict]) -> dict[bytes, Credential]:
@@ -159,27 +174,59 @@ def judge(
     service: str | None,
     client_address: str | None,
     now: datetime,
+    *,
+    from_memory: bool = False,
 ) -> Verdict:
     """The verdict on a credential that has been authenticated, or was not; counted."""
+    counts = deployment.counts
     if found is None or (scope.account_id is not None and scope.account_id != found.account_id):
+        counts.check(DecisionCode.INVALID_CREDENTIALS, from_memory=from_memory)
         return Verdict(DecisionCode.INVALID_CREDENTIALS, None)
     code = _decide(found, service, client_address, now)
-    deployment.usage.count(found, now, allowed=code is DecisionCode.OK)
+    is_let_in = code is DecisionCode.OK
+    deployment.usage.count(found, now, allowed=is_let_in)
+    if is_let_in and from_memory:
+        counts.let_in_from_memory += 1
+    else:
+        counts.check(code, from_memory=from_memory)
     return Verdict(code, found)
 
 
 async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> CredentialFacts | None:
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
-    that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database."""
-    memory, secret = deployment.memory, api_secret.reveal()
-    shown = hash_shown(f"{api_key}:{secret}".encode(errors="surrogatepass"))
-    found, epoch = memory.find(shown), memory.epoch
+    that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database. Raises
+    KeyMissing where another process has hashed under a key that this one has not been given."""
+    found, _ = await _authenticate(deployment, api_key, api_secret)
+    return found
+
+
+async def _authenticate(
+    deployment: Deployment, api_key: str, api_secret: Secret
+) -> tuple[CredentialFacts | None, bool]:
+    """The same, and whether it was remembered."""
+    shown = f"{api_key}:{api_secret.reveal()}".encode(errors="surrogatepass")
+    shown_hash = hash_shown(shown)
+    found = deployment.memory.find(shown_hash)
+    is_remembered = found is not None
+    found = found or await _read(deployment, api_key, api_secret, shown_hash)
     if found is not None:
-        return found
-    if not is_api_key(api_key) or not is_api_secret(secret):
+        _renew_hash(deployment, found, shown)
+    return found, is_remembered
+
+
+async def _read(deployment: Deployment, api_key: str, api_secret: Secret, shown: bytes) -> CredentialFacts | None:
+    memory, epoch = deployment.memory, deployment.memory.epoch
+    if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
         return None
     read = await read_facts(api_key, memory.find_parties)
+    if read and not deployment.keyring.knows(read[0].hashing_key_id):
+        raise KeyMissing(read[0].hashing_key_id)
     return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch)
+
+
+def _renew_hash(deployment: Deployment, found: CredentialFacts, shown: bytes) -> None:
+    if found.hashing_key_id in deployment.rehashing.outdated:
+        deployment.rehashing.note(deployment.keyring, found, shown)
 
 
 def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) -> CredentialFacts | None:
@@ -189,6 +236,8 @@ def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) 
         return None
     epoch = deployment.memory.epoch
     read = read_facts_here(api_key, deployment.memory.find_parties)
+    if read and not deployment.keyring.knows(read[0].hashing_key_id):
+        return None
     return _remembered_if_right(deployment, read, api_key, Secret(secret), shown_hash, epoch)
 
 
@@ -200,7 +249,8 @@ def _remembered_if_right(
     shown: bytes,
     read_at_epoch: int,
 ) -> CredentialFacts | None:
-    found, (hashing_key_id, kept) = read or (None, (None, None))
+    found, kept = read or (None, None)
+    hashing_key_id = found.hashing_key_id if found else None
     if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret) or found is None:
         return None
     deployment.memory.remember(shown, found, read_at_epoch)

@@ -89,8 +89,11 @@ async def follow(watches: Watches, now: datetime, rules: SessionRules) -> None:
     """
     async with watches.reading_on() as seen:
         if not watches:
+            watches.behind = 0
             return
-        events, upto = await _events_after(seen, await read_heads(watches.accounts))
+        heads = await read_heads(watches.accounts)
+        events, upto = await _events_after(seen, heads)
+        watches.behind = sum(max(head - upto.get(id_, seen.get(id_, 0)), 0) for id_, head in heads.items())
         await watches.decide(now, rules)
         decided = monotonic()
         async for event, changes in _changes_in(events, now, watches.owners_of):

@@ -1,113 +1,128 @@
 """The server's keys as its processes hold them. Keys and database belong together, which is noticed at start and not at
-the first login; and a key that was added to the file is in use everywhere without a restart."""
+the first login; and a key that was added to the file, or retired, is so everywhere without a restart."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from auth.crypto.keyring import (
-    Keyring,
-    KeyringUnreadable,
-    Purpose,
-    SigningKey,
-    read_keyring,
-    rotate_signing_key,
-    version_of,
-)
-from auth.crypto.keyring_file import load_keyring, locked_keyring, read_keyring_file, replace_keyring, stamp
+from auth.crypto.key_sealing import Sealing, Unsealed
+from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, version_of
+from auth.crypto.keyring_file import load_keyring, read_keyring_file, stamp
 from models.database import transaction
 from models.instants import write_instant
 from models.server_key import ServerKey
-from resolvers.audit import EventType, record
-from resolvers.caller import Caller
+from resolvers.key_needs import what_needs
 
-# The longest that an access token can live by any setting there may have been, and what clocks may differ by.
-BELIEVED_AFTERWARDS = timedelta(days=1, minutes=5)
-
-
-class RotationRefused(Exception):
-    """The keys can't be rotated now; the message says why."""
+# Keys are compared with the database again: a copy of the file, which nobody has replaced, may lack one by now.
+_ASK_AGAIN = timedelta(minutes=1)
 
 
-class KeysInFile:
+class GivenKeys:
+    """Keys that came with the settings and stay as they are, but for those that are retired."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self.keyring = self._given = keyring
+        self._disagreement: str | None = None
+        self._asks_again_at: datetime | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the keys by what the database knows; None: nothing."""
+        return self._disagreement
+
+    async def confirm(self, now: datetime, *, some_lost: bool = False) -> None:
+        """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
+        self._asks_again_at = now + _ASK_AGAIN
+        self.keyring = await confirm_keys(self._given, now, some_lost=some_lost)
+
+    async def follow(self, now: datetime) -> None:
+        """Looks again at what the database knows. Raises KeyringUnreadable, once for each thing that is wrong."""
+        if self._asks_again_at is not None and now < self._asks_again_at:
+            return
+        told, self._disagreement = self._disagreement, None
+        try:
+            await self.confirm(now)
+        except KeyringUnreadable as error:
+            self._disagreement = str(error)
+            if told != self._disagreement:
+                raise
+
+
+class KeysInFile(GivenKeys):
     """The keys of a file, made if there is none; read again once it was replaced."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, sealing: Sealing | None = None) -> None:
+        self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = stamp(path)
-        self.keyring = load_keyring(path)
+        self._not_taken: str | None = None
+        super().__init__(load_keyring(path, self._sealing))
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the file, or with the keys that are used in its place; None: nothing."""
+        return self._not_taken or super().trouble
 
     async def follow(self, now: datetime) -> None:
         """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
         newest = stamp(self._path)
         if newest == self._stamp:
+            await super().follow(now)
             return
         try:
-            keyring = read_keyring_file(self._path)
-            await confirm_keys(keyring, now)
-        except KeyringUnreadable:
-            self._stamp = newest
+            # Opening one that is sealed takes a while, during which this process serves.
+            given = await asyncio.to_thread(read_keyring_file, self._path, self._sealing)
+            self.keyring, self._given = await confirm_keys(given, now), given
+        except KeyringUnreadable as error:
+            self._stamp, self._not_taken = newest, str(error)
             raise
-        self.keyring, self._stamp = keyring, newest
+        self._stamp, self._not_taken, self._disagreement = newest, None, None
 
 
-class GivenKeys:
-    """Keys that came with the settings and stay as they are."""
-
-    def __init__(self, keyring: Keyring) -> None:
-        self.keyring = keyring
-
-    async def follow(self, now: datetime) -> None:
-        pass
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """The signing key that was added, and those before it that are left."""
-
-    newest: SigningKey
-    older: list[SigningKey]
-
-
-async def rotate_signing(caller: Caller, path: Path, *, starts_in: timedelta, drops_older: bool) -> Rotation:
-    """Adds a signing key to the file. The ones before it are believed for as long as tokens of theirs may live; where
-    they are to be dropped, until the new one starts. Raises RotationRefused, KeyringUnreadable."""
-    starts_at = (caller.now + starts_in).replace(microsecond=0)
-    older_end_at = starts_at if drops_older else starts_at + BELIEVED_AFTERWARDS
-    with locked_keyring(path) as data:
-        waiting = [key for key in read_keyring(data).signing_keys.values() if key.starts_at > caller.now.timestamp()]
-        if waiting and not drops_older:
-            raise RotationRefused(f"{waiting[-1].id} was added before and does not sign yet: wait until it does.")
-        changed = rotate_signing_key(data, now=caller.now, starts_at=starts_at, older_end_at=older_end_at)
-        *older, newest = read_keyring(changed).signing_keys.values()
-        async with transaction():
-            await record(
-                caller,
-                EventType.SERVER_KEY_ADDED,
-                f"The server key {newest.id} was added, to sign from {write_instant(starts_at)}",
-                account_id=None,
-            )
-            # After the event: where the file can't be written, neither is the event.
-            replace_keyring(path, changed)
-    return Rotation(newest, older)
-
-
-async def confirm_keys(keyring: Keyring, now: datetime) -> None:
-    """Remembers new keys, and compares the others with what is remembered. Raises KeyringUnreadable."""
+async def confirm_keys(keyring: Keyring, now: datetime, *, some_lost: bool = False) -> Keyring:
+    """Remembers new keys, and compares the others with what is remembered, of which some may be lost. The keys without
+    those that were retired. Raises KeyringUnreadable."""
     given = keyring.check_values()
+    known = await ServerKey.all()
+    _check_the_same(given, {key.id: key.check_value for key in known})
+    if not some_lost:
+        await _check_none_lost(given, known, now)
+    if given.keys() - {key.id for key in known}:
+        await remember_keys(given, now)
+    return keyring.without([key.id for key in known if key.retired_at])
+
+
+async def remember_keys(given: Mapping[str, str], now: datetime) -> None:
+    """Writes the check values of those keys down that are new. Raises KeyringUnreadable."""
     async with transaction() as connection:
         # Two processes that start at once agree on who writes the rows.
         if connection.capabilities.dialect == "postgres":
             await connection.execute_query("LOCK TABLE server_keys IN SHARE ROW EXCLUSIVE MODE")
         known = {key.id: key.check_value for key in await ServerKey.all()}
-        for key_id, check_value in known.items():
-            if given.get(key_id) != check_value and not _has_ended(key_id, given):
-                raise KeyringUnreadable(
-                    f"the database was set up with another {key_id} key: give the server the keys it had"
-                )
+        _check_the_same(given, known)
         for key_id in given.keys() - known.keys():
             await ServerKey.create(id=key_id, check_value=given[key_id], created_at=now)
+
+
+async def _check_none_lost(given: Mapping[str, str], known: Iterable[ServerKey], now: datetime) -> None:
+    for key in known:
+        if key.id not in given and key.retired_at is None and not _has_ended(key.id, given):
+            needs = await what_needs(key.id, now)
+            raise KeyringUnreadable(
+                f"the server key {key.id} is missing, which the database knows since {write_instant(key.created_at)}"
+                f"{f' and which {needs} can not do without' if needs else ''}: give the server the newest key file, no "
+                f"copy from before; if it is lost for good, see `sealkey keys retire {key.id} --force`"
+            )
+
+
+def _check_the_same(given: Mapping[str, str], known: Mapping[str, str]) -> None:
+    other = [key_id for key_id, check_value in given.items() if known.get(key_id, check_value) != check_value]
+    if other and len(other) == len(given.keys() & known.keys()):
+        raise KeyringUnreadable(
+            "the keys are another deployment's: the database was set up with others; give the server the keys it had"
+        )
+    if other:
+        raise KeyringUnreadable(f"the database was set up with another {other[0]} key: give the server the keys it had")
 
 
 def _has_ended(key_id: str, given: Mapping[str, str]) -> bool:

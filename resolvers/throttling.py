@@ -13,6 +13,7 @@ from random import randrange
 
 from auth.crypto.credential_format import is_api_key
 from auth.crypto.keyring import Purpose
+from auth.passwords import TooManyPasswords
 from auth.principal import Principal
 from models.credential import Credential
 from models.throttle import ThrottleRule, forget_old, forgive, take_back, take_try, wait_for
@@ -63,14 +64,24 @@ class Throttled(Exception):
 
 @asynccontextmanager
 async def throttled(caller: Caller, limits: Limits, subject: str) -> AsyncIterator[None]:
-    """Around one try: counted in vain if what is inside raises, else forgiven. Raises Throttled."""
+    """Around one try: counted in vain if what is inside raises, else forgiven; what was not tried after all is taken
+    back. Raises Throttled."""
     if limits.gateways_exempt and await _comes_through_its_gateway(caller.principal, subject):
         yield
         return
     source = source_of(caller.source_ip)
     pair_key, source_key = _key(caller, limits.kind, source, subject), _key(caller, limits.kind, source)
-    await _take(caller, limits, source_key, pair_key)
-    yield
+    try:
+        await _take(caller, limits, source_key, pair_key)
+    except Throttled:
+        caller.deployment.counts.throttled[limits.kind] += 1
+        raise
+    try:
+        yield
+    except TooManyPasswords:
+        await take_back(source_key)
+        await take_back(pair_key)
+        raise
     await forgive(pair_key)
     await take_back(source_key)
 
@@ -100,8 +111,9 @@ async def _take(caller: Caller, limits: Limits, source_key: str, pair_key: str) 
 
 
 def _key(caller: Caller, *parts: str) -> str:
-    """A keyed hash, so that what people mistyped, a password in the place of the address say, is not kept."""
-    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
+    """A keyed hash, so that what people mistyped, a password in the place of the address say, is not kept. Under a key
+    that stays when a newer one is added: nobody gets new tries by a rotation."""
+    key = caller.deployment.keyring.steady_key(Purpose.AUDIT_HASHING, caller.now)
     return key.mac(_DOMAIN, *(part.encode(errors="surrogatepass") for part in parts))
 
 

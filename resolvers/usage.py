@@ -47,9 +47,14 @@ class UsageCounter:
         else:
             count.denied += 1
 
+    @property
+    def unwritten(self) -> int:
+        """Days of credentials that are to be written down."""
+        return sum(map(len, self._days.values()))
+
     async def flush_when_due(self) -> None:
         """Writes down what was counted, unless doing so has just taken a while."""
-        if self._seconds() < self._rests_until and sum(map(len, self._days.values())) < _MOST_UNWRITTEN:
+        if self._seconds() < self._rests_until and self.unwritten < _MOST_UNWRITTEN:
             return
         began = self._seconds()
         await self.flush()

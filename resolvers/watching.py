@@ -119,6 +119,8 @@ class Watches:
         # Of the accounts that somebody watches, or of all: up to where they have been told.
         self._seen: Heads = {}
         self._is_closed = False
+        self.behind = 0
+        """Events of their accounts that were there when these were last read on, and are still to be told."""
         # One reads on at a time, and nobody begins to watch meanwhile.
         self._reading = asyncio.Lock()
 

@@ -79,6 +79,13 @@ class WebhookSender:
             self._busy[endpoint_id] = asyncio.create_task(self._serve(endpoint_id))
         return len(chosen)
 
+    async def lag(self) -> timedelta:
+        """For how long the message that has waited the longest is due."""
+        now = self._deployment.clock()
+        due = WebhookDelivery.filter(next_attempt_at__lte=now).order_by("next_attempt_at").limit(1)
+        oldest = await due.values_list("next_attempt_at", flat=True)
+        return now - _instant(oldest[0]) if oldest else timedelta(0)
+
     async def finish(self, within_seconds: float | None = None) -> None:
         """Waits for what is under way; with a limit, a try that takes longer from now on has failed."""
         if within_seconds is not None:
@@ -249,6 +256,11 @@ def sign(secret: Secret, message_id: str, timestamp: str, body: bytes) -> str:
 def _secret(caller: Caller, endpoint: WebhookEndpoint) -> Secret:
     key = caller.deployment.keyring.symmetric_keys[endpoint.sealing_key_id]
     return Secret(key.open(endpoint.sealed_secret, sealing_context(endpoint.id)).decode())
+
+
+def _instant(value: object) -> datetime:
+    assert isinstance(value, datetime)  # noqa: S101  (a column of instants)
+    return value
 
 
 def _uuid(value: object) -> UUID:

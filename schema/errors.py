@@ -13,6 +13,7 @@ from graphql import GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 
 import schema.enums
+from auth.passwords import TooManyPasswords
 from auth.policy import ApiAccessRemoved, Forbidden, Unauthenticated
 from resolvers.denials import record_denial
 from resolvers.errors import BadArgument, ErrorCode, NotFound, Refusal, Refused
@@ -69,9 +70,13 @@ TOP_LEVEL_CODES: dict[type[Exception], Code] = {
     PersistedQueryNotSupported: Code.PERSISTED_QUERY_NOT_SUPPORTED,
     PersistedQueryMismatch: Code.BAD_USER_INPUT,
     DocumentNotTrusted: Code.DOCUMENT_NOT_TRUSTED,
+    TooManyPasswords: Code.UNAVAILABLE,
     TooManyWatches: Code.TOO_MANY_SUBSCRIPTIONS,
     FellBehind: Code.SUBSCRIPTION_FELL_BEHIND,
 }
+
+
+_LATER = (Throttled, BudgetSpent, TooManyPasswords)
 
 
 def top_level_code(error: GraphQLError) -> Code | None:
@@ -81,7 +86,7 @@ def top_level_code(error: GraphQLError) -> Code | None:
 
 def retry_after(error: GraphQLError) -> int | None:
     """Seconds until a caller who asked too much should come back."""
-    return error.original_error.seconds if isinstance(error.original_error, Throttled | BudgetSpent) else None
+    return error.original_error.seconds if isinstance(error.original_error, _LATER) else None
 
 
 @strawberry.type(description="Something that the caller could expect to go wrong.")

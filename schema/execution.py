@@ -119,9 +119,10 @@ class Executor:
         context: Any,
         *,
         queries_only: bool = False,
+        begins: Callable[[str], object] = str,
     ) -> ExecutionResult:
-        """The answer to one query or mutation of a document. What is wrong with it stands in the answer. Raises
-        NotByGet, if `queries_only`."""
+        """The answer to one query or mutation of a document. What is wrong with it stands in the answer. `begins` is
+        told which of the two it is, if it is one. Raises NotByGet, if `queries_only`."""
         prepared = self.prepare(text)
         operation = prepared.operations.get(operation_name)
         if operation is None or prepared.document is None:
@@ -130,6 +131,7 @@ class Executor:
             return _refused(OperationUnclear(_STREAM_ONLY))
         if queries_only and operation.kind is not OperationType.QUERY:
             raise NotByGet("Only queries are answered by GET: send this operation by POST.")
+        begins(operation.kind.value)
         told, refusal = self._spend(operation.cost_given(variables), context)
         if refusal:
             return _refused(refusal, told)

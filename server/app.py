@@ -1,33 +1,42 @@
 """The front door: all the wiring on one screen."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.crypto.keyring import read_keyring
+from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
 from models import database
 from models.instants import Clock, system_clock
 from resolvers.caller import Deployment, ServerKeys
-from resolvers.server_keys import GivenKeys, KeysInFile, confirm_keys
+from resolvers.server_keys import GivenKeys, KeysInFile
 from resolvers.watching import Watches
 from schema.api import Api, build_api
-from server import graphiql, oauth
+from server import audit_export, graphiql, oauth
+from server.admission import Admission
+from server.gate import Gate
 from server.graphql_endpoint import GraphQLEndpoint
 from server.graphql_sse import GraphQLEventStreams
 from server.graphql_websocket import GraphQLWebSocket
+from server.health import healthy, ready
 from server.housekeeping import housekeeping
 from server.logs import RequestLog, configure_logs
+from server.metrics import is_kept, merged, metrics, publish
+from server.request_counts import RequestCounts
 from server.settings import Settings, load_settings
+from server.stopping import Stopping, stop_gently
 from server.verify import is_verify, verify
+from server.workers import DIRECTORY, Workers
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 
@@ -35,14 +44,15 @@ GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 class Server(Starlette):
     """Starlette, but for the two paths that are too busy for its routing and middleware."""
 
-    def __init__(self, graphql: ASGIApp, **named: Any) -> None:
-        super().__init__(middleware=[Middleware(RequestLog)], **named)
-        self._graphql = RequestLog(graphql)
+    def __init__(self, graphql: ASGIApp, counts: RequestCounts, **named: Any) -> None:
+        super().__init__(middleware=[Middleware(RequestLog, counts), Middleware(Admission)], **named)
+        self._graphql = RequestLog(Admission(graphql), counts)
+        self.state.counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
         if is_verify(path):
-            await verify(self.state.deployment, scope, send)
+            await verify(self.state.deployment, self.state.checks_gate, self.state.counts, scope, send)
         elif path == "/graphql":
             scope["app"] = self
             await self._graphql(scope, receive, send)
@@ -58,22 +68,30 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
         async with deployed(settings, clock) as deployment:
             app.state.deployment = deployment
             app.state.settings = settings
+            app.state.gate, app.state.checks_gate = Gate(settings.bounds), Gate(settings.bounds)
+            app.state.stopping, app.state.not_ready = Stopping(), set[str]()
+            app.state.workers = Workers(os.environ.get(DIRECTORY), is_kept, merged)
+            stop_gently(app.state.stopping, settings.drain_seconds)
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
-            async with housekeeping(deployment, settings) as app.state.housekeeping:
+            async with housekeeping(deployment, settings, partial(publish, app.state)) as app.state.housekeeping:
                 yield
+            publish(app.state)
 
-    api = api_for(settings)
+    api, counts = api_for(settings), RequestCounts()
     endpoint = GraphQLEndpoint(api, strict_status=settings.graphql_strict_status)
     return Server(
         GraphQLEventStreams(api, otherwise=endpoint),
+        counts,
         routes=[
             Route("/", to_graphiql),
             WebSocketRoute("/graphql", GraphQLWebSocket(api)),
             graphiql.schema_route(api.as_str()),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
+            *audit_export.routes(),
             Route("/healthz", healthy),
             Route("/readyz", ready),
+            Route("/metrics", metrics),
         ],
         lifespan=lifespan,
     )
@@ -96,13 +114,15 @@ def create_app_from_environment() -> Starlette:
 
 
 @asynccontextmanager
-async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Deployment]:
-    """The database at its newest schema, and the keys that belong to it. Use cases work inside.
-    Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
+async def deployed(
+    settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False
+) -> AsyncIterator[Deployment]:
+    """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
+    inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await database.upgrade()
         keys = read_keys(settings)
-        await confirm_keys(keys.keyring, clock())
+        await keys.confirm(clock(), some_lost=some_keys_lost)
         yield Deployment(
             keys=keys,
             clock=clock,
@@ -120,23 +140,15 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
 def read_keys(settings: Settings) -> ServerKeys:
     """The server's keys from where the settings say. Raises KeyringUnreadable."""
     if settings.keys is not None:
-        return GivenKeys(read_keyring(settings.keys.get_secret_value().encode()))
-    return KeysInFile(settings.keys_path)
+        return GivenKeys(given_keyring(settings))
+    return KeysInFile(settings.keys_path, settings.key_sealing)
+
+
+def given_keyring(settings: Settings) -> Keyring:
+    """The keys that SEALKEY_KEYS holds. Raises KeyringUnreadable."""
+    content = settings.keys.get_secret_value().encode() if settings.keys else b""
+    return read_keyring(settings.key_sealing.open(content))
 
 
 async def to_graphiql(_request: Request) -> Response:
     return RedirectResponse("/graphiql")
-
-
-async def healthy(_request: Request) -> Response:
-    """The process runs."""
-    return PlainTextResponse("ok")
-
-
-async def ready(_request: Request) -> Response:
-    """The process can do its work: the database answers."""
-    try:
-        await database.ping()
-    except Exception:  # noqa: BLE001  (whatever it is, this server is not ready)
-        return PlainTextResponse("the database does not answer", status_code=503)
-    return PlainTextResponse("ok")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +19,6 @@ from server.redaction import without_values
 
 # Of one answer: what many fields have in common is known by then.
 MAXIMUM_ERRORS = 9
-# After which whoever was told that the database can't be asked may come again.
-_OUTAGE_SECONDS = 1
 # GraphQL's and Strawberry's messages about the values of variables, which have nothing else to be told by.
 _BAD_INPUT = re.compile(r"Variable '\$\w+' has invalid value|OneOf Input Object|Value for member field")
 _PARTIAL_SUCCESS = 294
@@ -63,9 +62,7 @@ def fault(error: BaseException) -> Body:
     """What was not foreseen, which is in the log under the id that is told."""
     error_id = log_fault(error)
     if is_unavailable(error):
-        presented = told("The database can't be asked now. Try again in a moment.", Code.UNAVAILABLE)
-        presented["extensions"]["retryAfterSeconds"] = _OUTAGE_SECONDS
-        return presented
+        return told("The database can't be asked now. Try again in a moment.", Code.UNAVAILABLE)
     return told(f"Something went wrong here. The log has it under {error_id}.", Code.INTERNAL_SERVER_ERROR)
 
 
@@ -75,8 +72,7 @@ def status_of(body: Body, media_type: str, *, strict: bool) -> int:
 
     strict: as the first edition has it, with 422 for what is readable but can't be executed, and 294 beside errors.
     """
-    errors = body.get("errors", ())
-    codes = {error["extensions"]["code"] for error in errors}
+    errors, codes = body.get("errors", ()), codes_in(body)
     if Code.UNAVAILABLE in codes and body.get("data") is None:
         return 503
     if "data" in body:
@@ -88,9 +84,14 @@ def status_of(body: Body, media_type: str, *, strict: bool) -> int:
     return 422 if strict and Code.GRAPHQL_PARSE_FAILED not in codes else 400
 
 
+def codes_in(body: Body) -> list[Code]:
+    """Of its errors, in their order."""
+    return [error["extensions"]["code"] for error in body.get("errors", ())]
+
+
 def answer(body: Body, status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
     # Answers can hold secrets: nobody on the way keeps them.
-    headers = {"Cache-Control": "no-store", **_retry_after(body), **(headers or {})}
+    headers = {"Cache-Control": "no-store", **_retry_after(body, status), **(headers or {})}
     return Response(orjson.dumps(body, default=as_text), status, headers, f"{media_type}; charset=utf-8")
 
 
@@ -106,9 +107,10 @@ def _request_code(error: GraphQLError) -> Code:
     return Code.BAD_USER_INPUT if _BAD_INPUT.match(error.message) else Code.GRAPHQL_VALIDATION_FAILED
 
 
-def _retry_after(body: Body) -> dict[str, str]:
+def _retry_after(body: Body, status: int) -> dict[str, str]:
     waits = [error["extensions"].get("retryAfterSeconds", 0) for error in body.get("errors", ())]
-    return {"Retry-After": str(max(waits))} if any(waits) else {}
+    wait = max(waits, default=0) or (1 if status == HTTPStatus.SERVICE_UNAVAILABLE else 0)
+    return {"Retry-After": str(wait)} if wait else {}
 
 
 def as_text(value: object) -> str:

@@ -4,6 +4,7 @@ Wrong requests are told apart by status, and none of them reaches the schema.
 """
 
 from collections.abc import Iterable
+from time import perf_counter
 
 from graphql import ExecutionResult, FieldNode, GraphQLError
 from starlette.requests import Request
@@ -17,10 +18,11 @@ from schema.api import Api
 from schema.context import Context
 from schema.execution import NotByGet
 from schema.persisted import UNKNOWN_DOCUMENT
-from server.graphql_answer import Body, answer, body_of, fault, refusal, status_of
+from server.graphql_answer import Body, answer, body_of, codes_in, fault, refusal, status_of
 from server.graphql_caller import CallerUnknown, context_of
 from server.graphql_request import JSON, BadRequest, GraphQLRequest, media_type_for, read_request
 from server.identification import write_session_cookie
+from server.request_counts import RequestCounts
 
 
 class GraphQLEndpoint:
@@ -45,14 +47,17 @@ class GraphQLEndpoint:
         except BadRequest as error:
             return refusal(error, media_type, strict=self._strict)
         try:
+            began, kinds = perf_counter(), list[str]()
             context = await context_of(request, to_read=self._only_reads(asked))
-            body = await body_told(await self._execute(asked, context), context)
+            body = await body_told(await self._execute(asked, context, kinds), context)
         except NotByGet as error:
             return refusal(BadRequest(405, str(error), {"Allow": "POST"}), media_type, strict=self._strict)
         except CallerUnknown as unknown:
             return answer({"errors": [unknown.error]}, unknown.status, media_type)
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
             return answer({"errors": [fault(error)]}, 503 if is_unavailable(error) else 500, media_type)
+        counts: RequestCounts = request.app.state.counts
+        counts.executed(kinds[0] if kinds else "none", codes_in(body), perf_counter() - began)
         response = answer(body, status_of(body, media_type, strict=self._strict), media_type)
         write_session_cookie(request, context.reply, response.headers)
         return response
@@ -64,14 +69,19 @@ class GraphQLEndpoint:
             return False
         return self.api.executor.is_known_to_read(text, asked.operation_name)
 
-    async def _execute(self, asked: GraphQLRequest, context: Context) -> ExecutionResult:
+    async def _execute(self, asked: GraphQLRequest, context: Context, kinds: list[str]) -> ExecutionResult:
         documents, executor = self.api.documents, self.api.executor
         try:
             text = documents.find(asked.query, asked.document_id)
         except UNKNOWN_DOCUMENT as unknown:
             return ExecutionResult(None, [GraphQLError(str(unknown), original_error=unknown)])
         result = await executor.execute(
-            text, asked.variables, asked.operation_name, context, queries_only=asked.queries_only
+            text,
+            asked.variables,
+            asked.operation_name,
+            context,
+            queries_only=asked.queries_only,
+            begins=kinds.append,
         )
         if asked.document_id is not None and executor.is_ready(text):
             documents.keep(text)

@@ -16,6 +16,7 @@ from auth.crypto.secret import Secret
 from resolvers.wording import counted
 from schema.api import Api
 from schema.errors import Code
+from server.gate import Gate, Overloaded
 from server.graphql_answer import as_text, fault, told
 from server.graphql_caller import CallerUnknown, context_of
 from server.graphql_request import BadRequest, operation_of
@@ -25,6 +26,7 @@ from server.settings import Settings
 
 PROTOCOL = "graphql-transport-ws"
 _REASON_BYTES = 123  # RFC 6455, 5.5
+_TRY_AGAIN_LATER = 1013
 
 
 class _Close(Exception):
@@ -64,6 +66,7 @@ class _Connection:
     def __init__(self, api: Api, socket: WebSocket) -> None:
         self._api, self._socket = api, socket
         self._settings: Settings = socket.app.state.settings
+        self._gate: Gate = socket.app.state.gate
         self._token: Secret | None = None
         self._operations: dict[str, _Operation] = {}
         self._closing: asyncio.Future[_Close] = asyncio.get_running_loop().create_future()
@@ -94,8 +97,10 @@ class _Connection:
             self._close(close)
         except WebSocketDisconnect:
             pass
+        except Overloaded as overloaded:
+            self._close(_Close(_TRY_AGAIN_LATER, str(overloaded)))
         except CallerUnknown as unknown:
-            self._close(_Close(1013 if unknown.may_be_tried_again else 1011, str(unknown)))
+            self._close(_Close(_TRY_AGAIN_LATER if unknown.may_be_tried_again else 1011, str(unknown)))
         except Exception as error:  # noqa: BLE001  (whoever asks is told so)
             self._close(_Close(1011, fault(error)["message"]))
 
@@ -113,7 +118,9 @@ class _Connection:
         authorization = payload.get("Authorization", payload.get("authorization"))
         if isinstance(authorization, str):
             self._token = bearer_token(authorization)
-        if (await context_of(self._socket, self._token)).caller.principal is None:
+        async with self._gate.passed():
+            context = await context_of(self._socket, self._token)
+        if context.caller.principal is None:
             raise _Close(4403, "Forbidden: sign in, and send the token as Authorization in connection_init")
         await self._send({"type": "connection_ack"})
 
@@ -152,9 +159,15 @@ class _Connection:
             text = f"This connection has {counted(most, 'subscription')} already. End one first."
             await self._send({"id": id_, "type": "error", "payload": [told(text, Code.TOO_MANY_SUBSCRIPTIONS)]})
             return
-        # Whoever it was may be gone since, or be somebody else here.
-        context = await context_of(self._socket, self._token)
-        stream = await open_stream(self._api, asked, context)
+        try:
+            async with self._gate.passed():
+                # Whoever it was may be gone since, or be somebody else here.
+                context = await context_of(self._socket, self._token)
+                stream = await open_stream(self._api, asked, context)
+        except Overloaded as overloaded:
+            payload = [told(str(overloaded), Code.UNAVAILABLE)]
+            await self._send({"id": id_, "type": "error", "payload": payload})
+            return
         self._operations[id_] = _Operation(asyncio.create_task(self._answer(id_, stream)), stream)
 
     async def _answer(self, id_: str, stream: Stream) -> None:

@@ -4,9 +4,12 @@ is no longer needed."""
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from time import monotonic
 
 from auth.crypto.keyring import KeyringUnreadable
 from models.check_epoch import forget_changes, watch
@@ -15,19 +18,23 @@ from resolvers.caller import Caller, Deployment
 from resolvers.credential_changes import follow
 from resolvers.expiry_notices import announce_ends, forget_notices
 from resolvers.idempotency import forget_answers
+from resolvers.resealing import reseal
 from resolvers.sessions import forget_sessions
 from resolvers.usage import forget_old_usage
 from resolvers.webhook_delivery import WebhookSender
 from server.logs import log, log_fault
 from server.settings import Settings
+from server.workers import PUBLISHED_EVERY
 
 _SEND_EVERY = 1
 _LOOK_AT_KEYS_EVERY = 1
 _TELL_OF_ENDS_EVERY = 60
+_RESEAL_EVERY = 60
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
 _TELL_OF_CHANGES_EVERY = 0.3
 _KEPT_CHANGES = 10_000
+_LOOK_AT_BACKLOG_EVERY = 5
 _SPARE_EVERY = 5
 _SEARCH_EVERY = 3600
 _LISTEN_AGAIN_AFTER = 1
@@ -38,12 +45,30 @@ _LAST_SECONDS = 2
 class Housekeeping:
     """The rounds, each to be gone once; the loops below go them again and again."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, keys_path: Path | None = None) -> None:
         self.deployment = deployment
         self.sender = WebhookSender(deployment, log_fault)
+        self.webhook_lag = timedelta(0)
+        """As it was when it was last looked at."""
+        self.keys_are_readable = True
+        self._keys_path, self._has_wrong_keys = keys_path, False
+        self._done_at: dict[str, float] = {}
+
+    def ages(self) -> Iterator[tuple[str, float]]:
+        """Seconds since each round was gone without a fault."""
+        now = monotonic()
+        return ((name, now - at) for name, at in self._done_at.items())
+
+    def done(self, name: str) -> None:
+        self._done_at[name] = monotonic()
 
     async def flush(self) -> None:
         await self.deployment.usage.flush()
+        await self.rehash()
+
+    async def rehash(self) -> None:
+        """Writes down what secrets were hashed anew."""
+        await self.deployment.rehashing.flush()
 
     async def flush_when_due(self) -> None:
         await self.deployment.usage.flush_when_due()
@@ -59,16 +84,29 @@ class Housekeeping:
 
     async def follow_keys(self) -> None:
         """Takes keys that were added. What is wrong with them is told once, and changes nothing."""
+        deployment, now = self.deployment, self.deployment.clock()
+        before = deployment.keyring
         try:
-            await self.deployment.keys.follow(self.deployment.clock())
+            await deployment.keys.follow(now)
         except KeyringUnreadable as error:
             log.error("keys_not_taken", reason=str(error))
+            self._has_wrong_keys = True
+        if deployment.keyring is not before:
+            self._has_wrong_keys = False
+        self.keys_are_readable = not self._has_wrong_keys and _can_be_opened(self._keys_path)
+        deployment.rehashing.follow(deployment.keyring, now)
+
+    async def look_at_backlog(self) -> None:
+        self.webhook_lag = await self.sender.lag()
 
     async def send(self) -> None:
         await self.sender.start_due()
 
     async def tell_of_ends(self) -> None:
         await announce_ends(Caller(None, None, self.deployment.clock(), self.deployment))
+
+    async def reseal(self) -> None:
+        await reseal(Caller(None, None, self.deployment.clock(), self.deployment))
 
     async def clean_up(self) -> None:
         now = self.deployment.clock()
@@ -80,22 +118,43 @@ class Housekeeping:
         await forget_changes(_KEPT_CHANGES)
 
 
+def _can_be_opened(path: Path | None) -> bool:
+    try:
+        if path is not None:
+            path.open("rb").close()
+    except OSError:
+        return False
+    return True
+
+
 @asynccontextmanager
-async def housekeeping(deployment: Deployment, settings: Settings) -> AsyncIterator[Housekeeping]:
-    """Goes on while inside; at the end what was counted is written down once more."""
-    over, house = asyncio.Event(), Housekeeping(deployment)
+async def housekeeping(
+    deployment: Deployment, settings: Settings, publish: Callable[[], None]
+) -> AsyncIterator[Housekeeping]:
+    """Goes on while inside; at the end what was counted is written down once more. `publish` tells other workers this
+    one's numbers."""
+    over = asyncio.Event()
+    house = Housekeeping(deployment, None if settings.keys is not None else settings.keys_path)
+
+    async def publish_numbers() -> None:
+        publish()
+
     rounds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
         (_ASK_EPOCH_EVERY, house.keep_up),
         (_TELL_OF_CHANGES_EVERY, house.tell_of_changes),
         (settings.usage_flush_seconds, house.flush_when_due),
+        (settings.usage_flush_seconds, house.rehash),
         (_SEND_EVERY, house.send),
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
         (_TELL_OF_ENDS_EVERY, house.tell_of_ends),
+        (_RESEAL_EVERY, house.reseal),
         (_CLEAN_UP_EVERY, house.clean_up),
+        (_LOOK_AT_BACKLOG_EVERY, house.look_at_backlog),
+        (PUBLISHED_EVERY, publish_numbers),
         (_SPARE_EVERY, spare_what_stays),
         (_SEARCH_EVERY, search_everything),
     ]
-    loops = [asyncio.create_task(_every(seconds, go, over)) for seconds, go in rounds]
+    loops = [asyncio.create_task(_every(seconds, go, over, house)) for seconds, go in rounds]
     hearing = asyncio.create_task(_hear(house)) if settings.notifications else None
     try:
         yield house
@@ -123,9 +182,11 @@ async def search_everything() -> None:
     gc.collect()
 
 
-async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event) -> None:
+async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event, house: Housekeeping) -> None:
+    house.done(go.__name__)
     while not await _is_over(over, seconds):
-        await _try(go)
+        if await _try(go):
+            house.done(go.__name__)
 
 
 async def _hear(house: Housekeeping) -> None:
@@ -146,13 +207,15 @@ async def _hear(house: Housekeeping) -> None:
             await _try(house.tell_of_changes)
 
 
-async def _try(go: Callable[[], Awaitable[None]]) -> None:
-    """The database may be back the next time; and at the end the error's own text, of which nobody knows what is in
-    it, must not get into the log."""
+async def _try(go: Callable[[], Awaitable[None]]) -> bool:
+    """Whether it went well. The database may be back the next time; and at the end the error's own text, of which
+    nobody knows what is in it, must not get into the log."""
     try:
         await go()
     except Exception as error:  # noqa: BLE001
         log_fault(error)
+        return False
+    return True
 
 
 async def _is_over(over: asyncio.Event, seconds: float) -> bool:

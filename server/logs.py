@@ -7,6 +7,7 @@ errors are not, since they can hold secrets.
 import logging
 import sys
 import traceback
+from collections import Counter
 from contextlib import suppress
 from time import perf_counter
 from typing import Any
@@ -20,6 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from models.database import is_unavailable
+from server.request_counts import RequestCounts
+
+faults: Counter[str] = Counter()
+"""Errors that were logged, since this process started, by whether they mean that the database can't be asked."""
 
 log = structlog.get_logger("sealkey")
 
@@ -61,6 +66,7 @@ def log_fault(error: BaseException) -> str:
     """Logs an error that was not foreseen: its type and the lines it came through, not its text. Answers the id by
     which to find it."""
     error_id = uuid4().hex
+    faults["unavailable" if is_unavailable(error) else "unforeseen"] += 1
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     log.error("fault", error_id=error_id, error_type=type(error).__qualname__, frames=frames)
     return error_id
@@ -78,8 +84,8 @@ class RequestLog:
     """Gives every request an id, answers it as X-Request-Id, and logs a line when it is done; as it does for every
     WebSocket, which has no answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, counts: RequestCounts) -> None:
+        self.app, self.counts = app, counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = uuid4().hex
@@ -110,6 +116,7 @@ class RequestLog:
             error_id = log_fault(error)
             if not status:
                 await _fault(error, error_id)(scope, receive, send_with_id)
+        self.counts.answered(scope["path"], scope["method"], status, perf_counter() - began)
         log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=_since(began))
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,6 +136,7 @@ class RequestLog:
                 ended["status"] = message["status"]
             await send(message)
 
+        self.counts.websockets += 1
         try:
             await self.app(scope, receive_noting, send_noting)
         except WebSocketDisconnect as gone:
@@ -137,6 +145,8 @@ class RequestLog:
             log_fault(error)
             with suppress(Exception):  # there may be nobody left to tell
                 await send_noting({"type": "websocket.close", "code": 1011})
+        finally:
+            self.counts.websockets -= 1
         log.info("websocket", path=scope["path"], **ended, milliseconds=_since(began))
 
 

@@ -28,8 +28,10 @@ from resolvers.access_tokens import verify_access_token
 from resolvers.caller import Caller, Deployment
 from resolvers.check_credential import DecisionCode, Question, Verdict, verify_credential
 from resolvers.check_credential import verify_at_once as verify_credential_at_once
+from server.gate import RETRY_AFTER, Gate, Overloaded
 from server.identification import find_gateway, remembered_gateway
 from server.logs import log_fault
+from server.request_counts import RequestCounts
 
 PATH = "/verify"
 BEGAN = "sealkey.began"
@@ -49,6 +51,7 @@ _READ = frozenset(
 )
 _ANY_SERVICE = "*"
 _NO_BODY = (b"content-length", b"0")
+_RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER)
 _NO_STORE = (b"cache-control", b"no-store")
 _CHALLENGE = (b"www-authenticate", b'Basic realm="Sealkey", charset="UTF-8", Bearer realm="Sealkey"')
 _ALLOW, _DENY = (b"x-sealkey-decision", b"ALLOW"), (b"x-sealkey-decision", b"DENY")
@@ -91,9 +94,9 @@ def is_verify(path: str) -> bool:
     return path == PATH or path.startswith("/verify/")
 
 
-async def verify(deployment: Deployment, scope: Scope, send: Send) -> None:
+async def verify(deployment: Deployment, gate: Gate, counts: RequestCounts, scope: Scope, send: Send) -> None:
     """200 to let in, 401 or 403 not to; the code says why. 400 where the gateway is not set up right, 503 where it
-    can't be decided now."""
+    can't be decided now. What takes the database passes the gate."""
     wants_json, began = False, scope.get("state", {}).get(BEGAN) or get_running_loop().time()
     try:
         headers = _read(scope["headers"])
@@ -101,15 +104,25 @@ async def verify(deployment: Deployment, scope: Scope, send: Send) -> None:
         asked = _asked(deployment, scope["path"] == PATH, scope["query_string"], headers)
         verdict = _at_once(deployment, asked)
         if verdict is None:
-            verdict = await answered_soon(_later(deployment, asked, scope["client"], began))
+            arrived = get_running_loop().time()
+            async with gate.passed():
+                began += get_running_loop().time() - arrived
+                verdict = await answered_soon(_later(deployment, asked, scope["client"], began))
+            counts.durations[PATH].add(get_running_loop().time() - arrived)
+    except Overloaded:
+        counts.verify_failures["UNAVAILABLE"] += 1
+        await _send(send, 503, [*_refusal(b"UNAVAILABLE"), _RETRY_AFTER], wants_json)
     except _Ambiguous:
+        counts.verify_failures["BAD_REQUEST"] += 1
         await _send(send, 400, _refusal(b"BAD_REQUEST"), wants_json)
     except Denied:
+        counts.verify_failures["GATEWAY_NOT_ALLOWED"] += 1
         await _send(send, 403, _refusal(b"GATEWAY_NOT_ALLOWED"), wants_json)
     except Exception as error:  # noqa: BLE001  (whatever it is, nobody is let in, and its text may hold a secret)
         log_fault(error)
+        counts.verify_failures["UNAVAILABLE" if is_unavailable(error) else "INTERNAL_SERVER_ERROR"] += 1
         if is_unavailable(error):
-            await _send(send, 503, [*_refusal(b"UNAVAILABLE"), (b"retry-after", b"1")], wants_json)
+            await _send(send, 503, [*_refusal(b"UNAVAILABLE"), _RETRY_AFTER], wants_json)
         else:
             await _send(send, 500, _refusal(b"INTERNAL_SERVER_ERROR"), wants_json)
     else:

@@ -2,7 +2,8 @@
 remembered.
 
 For each request uvicorn makes a task, a scope and an event, and takes the answer in two messages whose headers it looks
-through one by one; all of that costs more than such a check. What can't be answered at once goes that way as ever.
+through one by one; all of that costs more than such a check, and more than refusing what there is no room for. What
+can't be answered at once goes that way as ever; an operation does once all of a small request is there.
 """
 
 from contextlib import suppress
@@ -11,21 +12,33 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from server.admission import PLACE, is_gated, refusal
+from server.gate import Gate
 from server.graphql_stream import ABORT
 from server.verify import BEGAN, PATH, verify_at_once
 
 _PATH = PATH.encode()
 _SENT_WITHIN = 0.2  # seconds
-# What comes with a body, or wants more than an answer.
-_NOT_AT_ONCE = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
+# What wants more than an answer, or comes with a body, that of /verify being none.
+_NOT_PLAIN = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+_NOT_AT_ONCE = _NOT_PLAIN | {b"content-length"}
+# Larger ones are taken as they come.
+_MOST_HELD = 64 * 1024
 
 
 class WireProtocol(HttpToolsProtocol):
     _was_answered = False
+    _held: bytearray | None = None
 
     def shutdown(self) -> None:
         _end_subscriptions(self.app)
         super().shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._held is not None:
+            self._held = None
+            super().on_headers_complete()  # it is no request, but is on record
+        super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
         if self.url.startswith(_PATH):
@@ -40,17 +53,62 @@ class WireProtocol(HttpToolsProtocol):
             # What has been tried in vain counts as well: for how long tells whether there is such a key.
             self.scope["state"][BEGAN] = began
         self.scope["state"][ABORT] = self.transport.abort
-        super().on_headers_complete()
+        if self._is_to_be_held():
+            self._held = bytearray()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._was_answered:
             self._was_answered = False
-        else:
+        elif self._held is None:
             super().on_message_complete()
+        else:
+            held, self._held = bytes(self._held), None
+            if not self._refuse_or_admit():
+                super().on_headers_complete()
+                super().on_body(held)
+                super().on_message_complete()
+
+    def _is_to_be_held(self) -> bool:
+        """Whether the request is one that takes work, and small."""
+        if not is_gated(self.url.partition(b"?")[0].decode("latin-1")):
+            return False
+        headers = dict(self.headers)
+        length = headers.get(b"content-length", b"0")
+        return _NOT_PLAIN.isdisjoint(headers) and length.isdigit() and int(length) <= _MOST_HELD
+
+    def _refuse_or_admit(self) -> bool:
+        """Whether the request has been answered, since there is no room for it; else it has its place."""
+        gate: Gate | None = getattr(getattr(self.app, "state", None), "gate", None)
+        if gate is None or not self._is_first():
+            return False
+        if not gate.is_full:
+            self.scope["state"][PLACE] = gate.take()
+            return False
+        gate.full += 1
+        headers, body = refusal(self.url.partition(b"?")[0].decode("latin-1"), self.headers)
+        stays = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
+        headers = [*self.server_state.default_headers, *headers, *([] if stays else [(b"connection", b"close")])]
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(b"".join([STATUS_LINE[503], *lines, b"\r\n", body]))
+        if not stays:
+            self.transport.close()
+        self.on_response_complete()
+        return True
+
+    def _is_first(self) -> bool:
+        """Whether nothing that was asked before on this connection is still to be answered."""
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
     def _answer_at_once(self) -> bytes | None:
-        is_first = self.cycle is None or self.cycle.response_complete
-        if not is_first or self.pipeline or self.flow.write_paused or not self._is_plain():
+        if not self._is_first() or self.flow.write_paused or not self._is_plain():
             return None
         path, _, query = self.url.partition(b"?")
         deployment: Any = getattr(getattr(self.app, "state", None), "deployment", None)

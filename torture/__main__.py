@@ -10,12 +10,18 @@ import click
 
 from torture.campaign import Campaign, CampaignFailed
 from torture.crash import crash
+from torture.faults import faults
+from torture.inputs import inputs
 from torture.load import load, soak
+from torture.tamper import tamper
 
 CAMPAIGNS: dict[str, Campaign] = {
     "crash": crash,
+    "faults": faults,
+    "inputs": inputs,
     "load": load,
     "soak": soak,
+    "tamper": tamper,
 }
 
 

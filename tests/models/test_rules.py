@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sqlite3
 from uuid import UUID
 
 import asyncpg
@@ -196,14 +197,45 @@ def test_an_audit_event_is_never_removed(stocked: Rows) -> None:
 def test_to_replace_is_to_remove(stocked: Rows) -> None:
     event = insertion("audit_events", samples.audit_event(ACCOUNT, 2, KEY, id=EVENT))
     again = insertion("credentials", credential(name="ci", api_key="sealkey_key_9"))
+    head = insertion("audit_chains", {"id": ACCOUNT, "sequence": 0, "hash": ""})
     assert "audit events are kept" in str(refusal(stocked, event.replace("INSERT", "REPLACE")))
+    assert "head of an audit chain is kept" in str(refusal(stocked, head.replace("INSERT", "REPLACE")))
     assert "never removed" in str(refusal(stocked, again.replace("INSERT", "REPLACE")))
 
 
+@pytest.mark.engine("sqlite")
+def test_to_replace_is_to_remove_also_where_triggers_are_not_asked_about_that(stocked: Rows) -> None:
+    """As in SQLite's own shell, which does not set recursive_triggers."""
+    event = insertion("audit_events", samples.audit_event(ACCOUNT, 2, KEY, id=EVENT))
+    head = insertion("audit_chains", {"id": ACCOUNT, "sequence": 0, "hash": ""})
+    for statement in (event, head):
+        with pytest.raises(sqlite3.IntegrityError, match=r"kept|follows the one before"):
+            stocked.execute(statement.replace("INSERT", "REPLACE"))
+
+
+HEADS = {
+    "its number": "sequence = 0",
+    "its number, and the hash that belonged to it": "sequence = 0, hash = ''",
+    "its hash": f"hash = '{'1' * 64}'",
+    "whose it is": f"id = '{OTHER_ACCOUNT}'",
+}
+
+
+@pytest.mark.parametrize("assignments", HEADS.values(), ids=HEADS)
+def test_the_head_of_a_chain_only_moves_on(stocked: Rows, assignments: str) -> None:
+    assert "an audit chain only grows" in str(refusal(stocked, change("audit_chains", ACCOUNT, assignments)))
+    permit(stocked, change("audit_chains", ACCOUNT, f"sequence = 2, hash = '{'2' * 64}'"))
+
+
+def test_the_head_of_a_chain_is_never_removed(stocked: Rows) -> None:
+    for chain in (ACCOUNT, UUID(int=0)):
+        assert "is kept" in str(refusal(stocked, f"DELETE FROM audit_chains WHERE id = '{chain}'"))
+
+
 @pytest.mark.engine("postgres")
-@pytest.mark.parametrize("tables", ["audit_events", "credentials CASCADE", "accounts CASCADE"])
+@pytest.mark.parametrize("tables", ["audit_chains CASCADE", "audit_events", "credentials CASCADE", "accounts CASCADE"])
 def test_to_truncate_is_to_remove(stocked: Rows, tables: str) -> None:
-    assert re.search("are kept|never removed", str(refusal(stocked, f"TRUNCATE {tables}")))
+    assert re.search("(are|is) kept|never removed", str(refusal(stocked, f"TRUNCATE {tables}")))
 
 
 @pytest.mark.parametrize("sequence", [0, -1, 1, 3, 1000])
@@ -497,7 +529,6 @@ def test_what_is_referred_to_is_there(stocked: Rows, column: str) -> None:
         ("users", USER),
         ("identities", IDENTITY),
         ("services", SERVICE),
-        ("audit_chains", ACCOUNT),
         ("server_keys", KEY),
     ],
 )

@@ -27,11 +27,13 @@ _WHATEVER_THE_ENGINE = (
     *("openid/test_forged_tokens.py", "openid/test_refused_claims.py", "sessions/test_cookies.py"),
     *("server/test_malformed.py", "server/test_graphql_over_http.py", "server/test_fuzzed_graphql.py"),
     *("server/test_redaction.py", "api/reading/test_page_arguments.py", "server/test_wire.py"),
-    *("server/test_key_rotation.py", "server/test_command_line.py", "life/test_networks.py"),
+    *("server/test_key_rotation.py", "server/test_sealed_keys.py", "server/test_keys_at_start.py"),
+    *("server/test_command_line.py", "life/test_networks.py"),
     *("access/test_permissions.py", "access/test_reachable.py", "openid/test_outages.py"),
     *("throttling/test_client_address.py", "wire/test_atlas_habits.py", "subscriptions/test_sse.py"),
     *("webhooks/test_dead_endpoints.py", "webhooks/test_targets.py", "webhooks/test_signatures.py"),
-    *("subscriptions/test_sse.py", "subscriptions/test_websocket.py"),
+    *("subscriptions/test_sse.py", "subscriptions/test_websocket.py", "server/test_overload.py"),
+    *("server/test_metrics.py", "server/test_stopping.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
 

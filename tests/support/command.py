@@ -18,7 +18,8 @@ SEALKEY = Path(sys.executable).with_name("sealkey")
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     """Settings as SEALKEY_*: `workers="2"` is SEALKEY_WORKERS=2."""
-    given = {f"SEALKEY_{name.upper()}": value for name, value in settings.items()}
+    # Nobody here is a balancer, which would have to notice.
+    given = {f"SEALKEY_{name.upper()}": value for name, value in {"drain_seconds": "0", **settings}.items()}
     return {"SEALKEY_DATA_DIR": str(data_dir), **given}
 
 
@@ -59,6 +60,10 @@ class Serving:
     def __enter__(self) -> Self:
         return self
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self) -> None:
         """Asks it to end."""
         self._process.terminate()
@@ -66,7 +71,7 @@ class Serving:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.output += self._process.communicate(timeout=30)[0]
-        self._ended_with = self.errors
+        self._all_errors = self.errors
         self._errors.close()
 
     def wait(self) -> Self:
@@ -75,6 +80,10 @@ class Serving:
         self.output += self._process.stdout.readline()
         assert "is serving" in self.output, self.errors
         return self
+
+    def ended_with(self, within: float) -> int:
+        """The exit status of one that was asked to end."""
+        return self._process.wait(within)
 
     def failure(self) -> tuple[int, str]:
         """The exit status and what was written to standard error by one that can't start."""
@@ -85,7 +94,7 @@ class Serving:
     def errors(self) -> str:
         """All that was written to standard error, which is where the log goes."""
         if self._errors.closed:
-            return self._ended_with
+            return self._all_errors
         self._errors.seek(0)
         return self._errors.read()
 

@@ -68,7 +68,7 @@ def running_sealkey(database_url: str, data_dir: Path, **settings: str) -> Itera
         "PYTHONPATH": str(ROOT),
         "SEALKEY_DATA_DIR": str(data_dir),
         "SEALKEY_DATABASE_URL": database_url,
-        **{f"SEALKEY_{name.upper()}": value for name, value in settings.items()},
+        **{f"SEALKEY_{name.upper()}": value for name, value in {"drain_seconds": "0", **settings}.items()},
     }
     command = [sys.executable, "-c", _SERVE, "serve", "--port", str(port)]
     with running_process(command, environment, "is serving GraphQL"):

@@ -172,7 +172,8 @@ class RunningServer:
 def running_server(database_url: str, data_dir: Path, clock: FakeClock, **settings: Any) -> Iterator[RunningServer]:
     """A server on a free port of the loopback address, stopped at the end."""
     # Clocks stand still, so that a budget would never be renewed: only tests of budgets have one.
-    settings = {"graphql_budget": 0, **settings}
+    # And what many clients do at once on a busy machine may take its time.
+    settings = {"graphql_budget": 0, "operation_wait_seconds": 60, **settings}
     app = create_app(Settings(data_dir=data_dir, database_url=SecretStr(database_url), **settings), clock)
     config = uvicorn.Config(
         app,

@@ -1,0 +1,62 @@
+"""Whether the process runs, and whether it can do its work: what balancers ask."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from models import database
+
+EPOCH_LIMIT = 5.0
+"""Seconds without a word from the database on what has changed. After one, nothing remembered is believed any more, and
+checks ask the database each time; a process that can't even learn of changes has lost touch."""
+STOPPING = "stopping"
+DATABASE_UNREACHABLE = "database_unreachable"
+DATABASE_READ_ONLY = "database_read_only"
+SCHEMA_BEHIND = "schema_behind"
+EPOCH_UNCONFIRMED = "epoch_unconfirmed"
+KEYS_UNREADABLE = "keys_unreadable"
+REASONS = (
+    STOPPING,
+    DATABASE_UNREACHABLE,
+    DATABASE_READ_ONLY,
+    SCHEMA_BEHIND,
+    EPOCH_UNCONFIRMED,
+    KEYS_UNREADABLE,
+)
+"""All that /readyz says, one to a line."""
+
+
+async def healthy(_request: Request) -> Response:
+    """The process runs."""
+    return PlainTextResponse("ok")
+
+
+async def ready(request: Request) -> Response:
+    """The process can do its work; or in which ways it can't."""
+    state = request.app.state
+    state.not_ready = {STOPPING} if state.stopping.is_begun else await _found(state)
+    if state.not_ready:
+        text = "\n".join(reason for reason in REASONS if reason in state.not_ready)
+        return PlainTextResponse(text, 503, {"Cache-Control": "no-store"})
+    return PlainTextResponse("ok", headers={"Cache-Control": "no-store"})
+
+
+async def _found(state: Any) -> set[str]:
+    found = await _wrong_with_database()
+    if not state.housekeeping.keys_are_readable:
+        found.add(KEYS_UNREADABLE)
+    if state.deployment.memory.unconfirmed_seconds > EPOCH_LIMIT:
+        found.add(EPOCH_UNCONFIRMED)
+    return found
+
+
+async def _wrong_with_database() -> set[str]:
+    """Of a database that is newer than this server nothing is said: it still works for the version before, which goes
+    on serving while another takes its place."""
+    try:
+        condition = await database.answered_soon(database.condition())
+    except Exception:  # noqa: BLE001  (whatever it is, this server is not ready)
+        return {DATABASE_UNREACHABLE}
+    found = {DATABASE_READ_ONLY} if condition.is_read_only else set[str]()
+    return found | ({SCHEMA_BEHIND} if condition.is_behind else set())

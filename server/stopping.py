@@ -1,0 +1,47 @@
+"""How a process stops that was told to by SIGTERM: /readyz says so at once, work goes on until balancers have noticed,
+and then uvicorn ends what was begun. So that it was told twice means something: it ends at once."""
+
+import asyncio
+import os
+import signal
+import threading
+
+import uvicorn
+
+from server.workers import DIRECTORY
+
+
+class Stopping:
+    """Whether this process is about to stop."""
+
+    def __init__(self) -> None:
+        self.is_begun = False
+
+
+def stop_gently(stopping: Stopping, drain_seconds: float) -> None:
+    """From now on, as the event loop's process is told to stop. To be called inside uvicorn; else nothing happens."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    # Instead of uvicorn's own, which stops at once, and afterwards ends the process by the signal it came with.
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if not isinstance(server, uvicorn.Server):
+        return
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    def told(*_: object) -> None:
+        if not stopping.is_begun:
+            stopping.is_begun = True
+            loop.call_soon_threadsafe(loop.call_later, drain_seconds, stop)
+        elif not _is_worker():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, told)
+
+
+def _is_worker() -> bool:
+    """One is told both by whoever tells the whole group and by the process that started it, which sees to the rest."""
+    return DIRECTORY in os.environ

@@ -1,0 +1,86 @@
+"""/readyz says why a server can't do its work, in a few fixed words."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from resolvers.caller import Deployment
+from resolvers.check_memory import CheckMemory
+from server.health import EPOCH_LIMIT, REASONS
+from tests.docs.markdown import page, rows, section
+from tests.support.world import Play
+
+MIGRATIONS = "tortoise_migrations"
+
+
+def readiness(play: Play) -> tuple[int, str]:
+    answer = httpx.get(f"{play.server.url}/readyz")
+    return answer.status_code, answer.text
+
+
+@contextmanager
+def looking_at_keys(play: Play) -> Iterator[Path]:
+    """The key file, and a look at it by the server afterwards."""
+    yield play.server.data_dir / "server-keys.json"
+    house = play.server.app.state.housekeeping
+
+    async def look(_deployment: Deployment) -> None:
+        await house.follow_keys()
+
+    play.server.run(look)
+
+
+def test_every_reason_is_documented() -> None:
+    table = rows(section(page("docs/monitoring.md"), "## Health"), "reason", "when")
+    assert [row[0] for row in table] == [f"`{reason}`" for reason in REASONS]
+
+
+def test_a_schema_that_lacks_something_is_a_reason_and_one_that_has_more_is_none(play: Play) -> None:
+    assert readiness(play) == (200, "ok")
+    newest = play.rows.execute(f"SELECT app, name, applied_at FROM {MIGRATIONS} ORDER BY name DESC")[0]
+    play.rows.execute(
+        f"INSERT INTO {MIGRATIONS} (app, name, applied_at) VALUES ('models', 'm9999_later', '{newest[2]}')"
+    )
+    assert readiness(play) == (200, "ok")
+    play.rows.execute(f"DELETE FROM {MIGRATIONS} WHERE name = '{newest[1]}'")
+    assert readiness(play) == (503, "schema_behind")
+
+
+def test_keys_that_can_t_be_read_any_more_are_a_reason_until_they_can(play: Play) -> None:
+    with looking_at_keys(play) as file:
+        kept = file.read_bytes()
+        file.write_text("nonsense")
+    assert readiness(play) == (503, "keys_unreadable")
+    with looking_at_keys(play) as file:
+        file.unlink()
+    assert readiness(play) == (503, "keys_unreadable")
+    with looking_at_keys(play) as file:
+        file.touch(0o600)
+        file.write_bytes(kept)
+    assert readiness(play) == (200, "ok")
+
+
+def test_what_has_changed_elsewhere_must_be_known(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CheckMemory, "unconfirmed_seconds", property(lambda _memory: EPOCH_LIMIT + 1))
+    assert readiness(play) == (503, "epoch_unconfirmed")
+    monkeypatch.undo()
+    assert readiness(play) == (200, "ok")
+
+
+@pytest.mark.engine("sqlite")
+def test_a_file_that_may_not_be_written_is_a_reason(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may always
+    assert readiness(play) == (503, "database_read_only")
+
+
+@pytest.mark.engine("postgres")
+def test_a_database_that_takes_no_writes_is_a_reason(play: Play) -> None:
+    name = play.server.database_url.rpartition("/")[2].partition("?")[0]
+    play.rows.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    play.rows.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    answers = {readiness(play) for _ in range(20)}
+    assert (503, "database_read_only") in answers
