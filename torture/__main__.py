@@ -12,6 +12,7 @@ from torture.campaign import Campaign, CampaignFailed
 from torture.crash import crash
 from torture.faults import faults
 from torture.inputs import inputs
+from torture.load import load, soak
 from torture.tamper import tamper
 from torture.volume import volume
 
@@ -19,6 +20,8 @@ CAMPAIGNS: dict[str, Campaign] = {
     "crash": crash,
     "faults": faults,
     "inputs": inputs,
+    "load": load,
+    "soak": soak,
     "tamper": tamper,
     "volume": volume,
 }
@@ -27,12 +30,20 @@ CAMPAIGNS: dict[str, Campaign] = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", type=click.Choice(["all", *CAMPAIGNS]))
 @click.option("--small", is_flag=True, help="A size that takes seconds, not an hour.")
-def main(name: str, small: bool) -> None:
+@click.option("--seed", type=int, help="Of what is random.")
+@click.option("--kills", type=int, help="crash: of servers, on each engine.")
+@click.option("--seconds", type=float, help="load: on each engine.")
+@click.option("--requests", type=int, help="soak: on each engine.")
+@click.option("--engine", type=click.Choice(["sqlite", "postgres"]), help="load, soak: on this engine alone.")
+def main(name: str, small: bool, **sizes: int | float | str | None) -> None:
     """Tries to break Sealkey; prints what it counted, and fails where a promise did not hold."""
+    given = {option: value for option, value in sizes.items() if value is not None}
+    if name == "all" and given:
+        raise click.UsageError("These are options of one campaign.")
     for each in CAMPAIGNS if name == "all" else [name]:
         click.echo(f"{each}: begun")
         try:
-            CAMPAIGNS[each](small=small)
+            CAMPAIGNS[each](small=small, **given)
         except CampaignFailed as failure:
             raise click.ClickException(f"{each}: {failure}") from None
         click.echo(f"{each}: held")
