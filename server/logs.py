@@ -8,6 +8,7 @@ import logging
 import sys
 import traceback
 from contextlib import suppress
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -42,7 +43,11 @@ def configure_logs() -> None:
     )
     for name in ("uvicorn", "asyncio"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_LikeOurs()], False
+        # What is for those who work on uvicorn tells of messages and addresses as they came.
+        logger.handlers, logger.propagate = [_LikeOurs(logging.INFO)], False
+    for name in ("httpx", "httpcore"):
+        # Where messages are sent to, of which more than the host may be secret.
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _LikeOurs(logging.Handler):
@@ -109,7 +114,8 @@ class RequestLog:
             error_id = log_fault(error)
             if not status:
                 await _fault(error, error_id)(scope, receive, send_with_id)
-        log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=_since(began))
+        path = _path(scope, status)
+        log.info("request", method=scope["method"], path=path, status=status, milliseconds=_since(began))
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A status where no WebSocket came of it, else the code that it was closed with, by whichever side."""
@@ -136,7 +142,14 @@ class RequestLog:
             log_fault(error)
             with suppress(Exception):  # there may be nobody left to tell
                 await send_noting({"type": "websocket.close", "code": 1011})
-        log.info("websocket", path=scope["path"], **ended, milliseconds=_since(began))
+        path = _path(scope, ended.get("status", 0))
+        log.info("websocket", path=path, **ended, milliseconds=_since(began))
+
+
+def _path(scope: Scope, status: int) -> str | None:
+    """What is no path of ours may be anything, a secret too."""
+    is_ours = scope["type"] == "http" or "endpoint" in scope  # which the router notes
+    return scope["path"] if is_ours and status != HTTPStatus.NOT_FOUND else None
 
 
 def _since(began: float) -> float:

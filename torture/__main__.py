@@ -11,8 +11,9 @@ import click
 from torture.campaign import Campaign, CampaignFailed
 from torture.faults import faults
 from torture.inputs import inputs
+from torture.secrets import secrets
 
-CAMPAIGNS: dict[str, Campaign] = {"faults": faults, "inputs": inputs}
+CAMPAIGNS: dict[str, Campaign] = {"faults": faults, "inputs": inputs, "secrets": secrets}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

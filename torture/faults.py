@@ -205,7 +205,7 @@ def is_partly(answer: httpx.Response) -> bool:
     body = answer.json()
     codes = {error["extensions"]["code"] for error in body.get("errors", ())}
     payloads = list((body.get("data") or {}).values())
-    return codes == {"UNAVAILABLE"} and all(each and not each["userErrors"] for each in payloads)
+    return codes == {"UNAVAILABLE"} and all(each and not each.get("userErrors") for each in payloads)
 
 
 def is_unavailable(answer: httpx.Response) -> bool:
@@ -310,4 +310,4 @@ def _other_doors(stage: Stage) -> Iterator[Case]:
     yield Case("/oauth/introspect", inspecting)
     by_gateway = {"X-Sealkey-Gateway-Token": gateway}
     yield Case("/verify", asked("GET", "/verify", gateway, headers=by_gateway, auth=(key, secret)))
-    yield Case("/verify, a token", verifying_token)
+    yield Case("/verify by token", verifying_token)

@@ -2,9 +2,8 @@
 whatever goes wrong on the way. A real server is used and misused, and all that it left behind is searched."""
 
 import json
-import re
 import secrets
-from base64 import b64decode, b64encode, urlsafe_b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,11 +21,10 @@ from tests.plugins.database import Databases
 from tests.support.command import Serving, run
 from tests.support.rows import Rows
 from tests.support.world import GENERATED
+from torture.traces import found
 
 OPERATOR, MEMBER = "olga@provider.example", "max@alder.example"
 JSON = {"Content-Type": "application/json"}
-# So many characters of a secret in a row are no accident.
-PIECE = 12
 
 
 @dataclass
@@ -272,26 +270,6 @@ def left(databases: Databases, names: Iterator[str], tmp_path_factory: pytest.Te
     left.places |= {"standard output": server.output.encode(), "the log": server.errors.encode()}
     yield left
     databases.drop_database(name)
-
-
-def kernel(secret: str) -> str:
-    """What is random in a secret: not the beginning of a token, and of a JWT the signature."""
-    return re.sub(r"^sealkey_[a-z]+_", "", secret).rpartition(".")[2]
-
-
-def traces(secret: str) -> set[bytes]:
-    """What shows that a secret is there: any piece of it as it is, or the whole of it in another writing."""
-    raw = kernel(secret).encode()
-    pieces = {raw[at : at + PIECE] for at in range(len(raw) - PIECE + 1)}
-    written = {raw.hex().encode(), b64encode(raw).rstrip(b"=")[:-1], b64encode(b"x" + raw)[2:-4]}
-    with suppress(ValueError):
-        key = urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
-        written |= {key, key.hex().encode()} if len(key) >= PIECE else set()
-    return pieces | written
-
-
-def found(secret: str, text: bytes) -> bool:
-    return any(trace in text for trace in traces(secret))
 
 
 def test_no_secret_is_in_the_database_the_log_or_the_output(left: Left) -> None:
