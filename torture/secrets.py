@@ -87,7 +87,11 @@ def secrets(*, small: bool) -> None:
 def on(databases: Databases, engine: str, *, small: bool) -> str:
     """The campaign on one engine, by what was seen."""
     witness = Witness()
-    with injecting() as injection, seeing_everything(witness), staged_and_logged(databases) as (stage, log):
+    with (
+        injecting() as injection,
+        seeing_everything(witness),
+        staged_and_logged(databases, notifications=False) as (stage, log),
+    ):
         thrown = list(canaries(stage, witness).values())[-2 if small else 0 :]
         asyncio.run_coroutine_threadsafe(_debug_the_loop(), stage.play.server.loop).result()
         for field_ in all_fields():
@@ -262,6 +266,8 @@ def _headers(line: str, canary: str) -> Iterator[dict[str, str]]:
 def look(stage: Stage, witness: Witness, log: bytes) -> None:
     """All that is left of it: the log, every row, and the bytes of the database's files."""
     play = stage.play
+    if stage.mine.keys["apiKey"].encode() not in log:  # which is public, and a statement's value
+        raise CampaignFailed("the log is searched, but has no statements' values in it")
     witness.places["the log"] = log
     witness.places["the rows"] = repr(play.rows.dump()).encode()
     if play.rows.engine == "sqlite":
