@@ -11,9 +11,10 @@ import click
 from torture.campaign import Campaign, CampaignFailed
 from torture.faults import faults
 from torture.inputs import inputs
+from torture.outages import outages
 from torture.secrets import secrets
 
-CAMPAIGNS: dict[str, Campaign] = {"faults": faults, "inputs": inputs, "secrets": secrets}
+CAMPAIGNS: dict[str, Campaign] = {"faults": faults, "inputs": inputs, "outages": outages, "secrets": secrets}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -25,7 +25,7 @@ from tests.access.tables import Changes, Dump, Tables, changes, opened
 from tests.plugins.database import Databases
 from torture.campaign import CampaignFailed
 from torture.injection import KINDS, MARK, Fail, Injection, Plan, injecting
-from torture.staging import ENGINES, databases_of, staged
+from torture.staging import ENGINES, alone, databases_of, staged
 
 # Tries are counted whatever comes of them, and so are uses.
 _NOTES = frozenset({"throttles", "credential_usage"})
@@ -66,12 +66,14 @@ class Figures:
 
 def faults(*, small: bool) -> None:
     for engine in ENGINES:
-        with TemporaryDirectory() as directory, databases_of(engine, Path(directory)) as databases:
-            figures = on(databases, engine, small=small)
-        whole = sum(figures.statements.values())
-        click.echo(
-            f"  {engine}: {figures.faults} faults at {whole} statements of {len(figures.statements)} kinds of request"
-        )
+        click.echo(f"  {alone(_of, engine, small)}")
+
+
+def _of(engine: str, small: bool) -> str:
+    with TemporaryDirectory() as directory, databases_of(engine, Path(directory)) as databases:
+        figures = on(databases, engine, small=small)
+    whole, kinds = sum(figures.statements.values()), len(figures.statements)
+    return f"{engine}: {figures.faults:,} faults at {whole} statements of {kinds} kinds of request"
 
 
 def on(databases: Databases, engine: str, *, small: bool) -> Figures:

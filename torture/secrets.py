@@ -32,7 +32,7 @@ from tests.plugins.database import Databases
 from torture.campaign import CampaignFailed
 from torture.faults import Figures, Trial, cases
 from torture.injection import KINDS, injecting
-from torture.staging import ENGINES, databases_of, staged_and_logged
+from torture.staging import ENGINES, alone, databases_of, staged_and_logged
 from torture.traces import traces
 
 # What hands over a secret in an answer.
@@ -80,8 +80,12 @@ def handed_over(body: Any) -> Iterator[tuple[str, str]]:
 
 def secrets(*, small: bool) -> None:
     for engine in ENGINES:
-        with TemporaryDirectory() as directory, databases_of(engine, Path(directory)) as databases:
-            click.echo(f"  {engine}: {on(databases, engine, small=small)}")
+        click.echo(f"  {alone(_of, engine, small)}")
+
+
+def _of(engine: str, small: bool) -> str:
+    with TemporaryDirectory() as directory, databases_of(engine, Path(directory)) as databases:
+        return f"{engine}: {on(databases, engine, small=small)}"
 
 
 def on(databases: Databases, engine: str, *, small: bool) -> str:

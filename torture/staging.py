@@ -1,10 +1,12 @@
 """Servers in this process with two accounts full of everything, for campaigns."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from io import StringIO
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +27,12 @@ from tests.support.server import LARGE_DOCUMENTS
 ENGINES = ("sqlite", "postgres")
 _NEVER = 86_400
 _numbers = count(1)
+
+
+def alone(campaign: Callable[..., str], *arguments: Any) -> str:
+    """What a part of a campaign tells, in a process of its own: the models of one speak to one engine for good."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(campaign, *arguments).result()
 
 
 @contextmanager
