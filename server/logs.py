@@ -46,9 +46,17 @@ def configure_logs() -> None:
         logger = logging.getLogger(name)
         # What is for those who work on uvicorn tells of messages and addresses as they came.
         logger.handlers, logger.propagate = [_LikeOurs(logging.INFO)], False
-    for name in ("httpx", "httpcore"):
-        # Where messages are sent to, of which more than the host may be secret.
+    for name in ("httpx", "httpcore", "aiosqlite", "websockets"):
+        # Addresses that messages are sent to, statements' values and frames as they came may all hold a secret.
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("tortoise.db_client").addFilter(_without_values)
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Of a statement, where somebody has turned its logging on, the text alone: what is looked for, somebody sent."""
+    if record.msg == "%s: %s" and isinstance(record.args, tuple):
+        record.args = (record.args[0], "…")
+    return True
 
 
 class _LikeOurs(logging.Handler):

@@ -8,6 +8,7 @@ logged and kept is searched.
 import asyncio
 import json
 import logging
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from tests.access.stage import Stage
 from tests.access.tables import opened
 from tests.auth.crypto import keys
 from tests.plugins.database import Databases
+from tests.server.test_canary import left_by
+from tests.support.command import Serving
 from torture.campaign import CampaignFailed
 from torture.faults import Figures, Trial, cases
 from torture.injection import KINDS, injecting
@@ -40,6 +43,18 @@ _HANDED_OVER = {"sessionToken", "token", "invitationToken", "accessToken", "acce
 # Of each kind so many are looked for.
 _LOOKED_FOR, _FEW = 6, 1
 _SMALL = ("signIn", "generateCredential", "node")
+
+
+_STATEMENTS = logging.getLogger("tortoise.db_client")
+_DEBUGGING = """
+import logging, sys
+logging.basicConfig(level=1, stream=sys.stderr)
+import uvicorn
+configure = uvicorn.Config.__init__
+uvicorn.Config.__init__ = lambda self, *given, **named: configure(self, *given, **{**named, "log_level": "trace"})
+from server.cli import main
+main()
+"""
 
 
 @dataclass
@@ -85,7 +100,27 @@ def secrets(*, small: bool) -> None:
 
 def _of(engine: str, small: bool) -> str:
     with TemporaryDirectory() as directory, databases_of(engine, Path(directory)) as databases:
-        return f"{engine}: {on(databases, engine, small=small)}"
+        told = f"{engine}: {on(databases, engine, small=small)}"
+        return told if small else f"{told}\n  {engine}: {of_a_process(databases, Path(directory))}"
+
+
+class _Debugging(Serving):
+    """Everything that can be logged is, by a process of its own."""
+
+    command = (sys.executable, "-X", "dev", "-W", "ignore", "-c", _DEBUGGING)
+
+
+def of_a_process(databases: Databases, directory: Path) -> str:
+    """The main job and every misuse that tests.server.test_canary knows; all that the process wrote is searched."""
+    left = left_by(_Debugging, databases.create_database("debugging"), directory / "data")
+    if b"BEGIN" not in left.places["the log"] and b"SELECT" not in left.places["the log"]:
+        raise CampaignFailed("the process is searched, but has logged no statement")
+    for name, secret in left.secrets.items():
+        for place, text in left.places.items():
+            if at := _first(traces(secret), text):
+                raise CampaignFailed(f"{name} is in {place}: {text[max(0, at - 300) : at + 100]!r}")
+    size = sum(map(len, left.places.values()))
+    return f"{len(left.secrets)} secrets in none of {size:,} bytes that a process with debugging left"
 
 
 def on(databases: Databases, engine: str, *, small: bool) -> str:
@@ -125,7 +160,7 @@ def seeing_everything(witness: Witness) -> Iterator[None]:
         witness.saw(answer)
         return answer
 
-    with patch.object(httpx.Client, "send", send):
+    with patch.object(httpx.Client, "send", send), patch.object(_STATEMENTS, "filters", []):
         root.setLevel(1)
         try:
             yield
@@ -166,12 +201,12 @@ def throw(stage: Stage, asked: Field, thrown: Collection[str]) -> None:
     """Every secret, in every place of a field where something can stand: by nobody as it is, which is kept nowhere,
     and by somebody who may in a form that is refused."""
     for canary in thrown:
-        for client, value in (
-            (stage.play.nobody, canary),
+        refused = (
             (stage.operator, {"x": canary}),
             (stage.operator, [canary, {"x": [canary]}]),
             (stage.play.member, [[canary]]),
-        ):
+        )
+        for client, value in ((stage.play.nobody, canary), *(refused if asked.definition.args else ())):
             given = variables(asked.definition, _always(value))
             client.post(document(asked, given, _selected(asked)), given)
         text = json.dumps(canary)

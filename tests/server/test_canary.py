@@ -250,11 +250,9 @@ def look(what: str, rows: Rows, left: Left) -> None:
         left.places[f"the files {what}"] = b"".join(file.read_bytes() for file in files)
 
 
-@pytest.fixture(scope="module")
-def left(databases: Databases, names: Iterator[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
-    """All that a server left behind that was used and misused."""
-    data_dir, left, name = tmp_path_factory.mktemp("canary"), Left(), next(names)
-    url = databases.create_database(name)
+def left_by(kind: type[Serving], url: str, data_dir: Path) -> Left:
+    """What a server left behind that was used and misused, its secrets known."""
+    left = Left()
     left.secrets = {f"{whose} password": secrets.token_urlsafe(20) for whose in ("operator", "member", "wrong")}
     left.secrets["private key"] = "".join(private_pem().splitlines()[2:-1])
     password = left.secrets["operator password"]
@@ -263,12 +261,18 @@ def left(databases: Databases, names: Iterator[str], tmp_path_factory: pytest.Te
     held = json.loads((data_dir / "server-keys.json").read_text())["keys"]
     left.secrets |= {key["kid"]: key.get("k") or key["d"] for key in held}
     rows = Rows(url)
-    with Serving(data_dir, database_url=url) as server:
+    with kind(data_dir, database_url=url) as server:
         use(server.wait().url, rows, left)
         look("while it ran", rows, left)
     look("after it ended", rows, left)
     left.places |= {"standard output": server.output.encode(), "the log": server.errors.encode()}
-    yield left
+    return left
+
+
+@pytest.fixture(scope="module")
+def left(databases: Databases, names: Iterator[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+    name = next(names)
+    yield left_by(Serving, databases.create_database(name), tmp_path_factory.mktemp("canary"))
     databases.drop_database(name)
 
 
