@@ -13,6 +13,8 @@ from torture.crash import crash
 from torture.faults import faults
 from torture.inputs import inputs
 from torture.load import load, soak
+from torture.outages import outages
+from torture.secrets import secrets
 from torture.tamper import tamper
 from torture.volume import volume
 
@@ -21,6 +23,8 @@ CAMPAIGNS: dict[str, Campaign] = {
     "faults": faults,
     "inputs": inputs,
     "load": load,
+    "outages": outages,
+    "secrets": secrets,
     "soak": soak,
     "tamper": tamper,
     "volume": volume,
