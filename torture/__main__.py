@@ -9,8 +9,9 @@ A campaign is a function that raises CampaignFailed where a promise did not hold
 import click
 
 from torture.campaign import Campaign, CampaignFailed
+from torture.upgrade import upgrade
 
-CAMPAIGNS: dict[str, Campaign] = {}
+CAMPAIGNS: dict[str, Campaign] = {"upgrade": upgrade}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
