@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from tortoise.queryset import QuerySet
 
@@ -25,7 +26,15 @@ class SessionRules:
     idle: timedelta
 
 
-async def find_principal(token: Secret, now: datetime, rules: SessionRules) -> Principal | None:
+class Known(NamedTuple):
+    """Whom a token stands for, from now on and until when that need not be looked up again, unless a row changes."""
+
+    principal: Principal
+    since: datetime
+    until: datetime
+
+
+async def find_principal(token: Secret, now: datetime, rules: SessionRules) -> Known | None:
     """The principal of a live session or token of an active user whose account is not suspended, else None. One
     statement, and once a minute another."""
     match purpose_of(token):
@@ -36,13 +45,15 @@ async def find_principal(token: Secret, now: datetime, rules: SessionRules) -> P
     return None
 
 
-async def _of_session(token: Secret, now: datetime, rules: SessionRules) -> Principal | None:
+async def _of_session(token: Secret, now: datetime, rules: SessionRules) -> Known | None:
     session = await find(Session, "token_hash", hash_token(token), "user__account")
     if session is None or not _is_living(session, now, rules) or not is_active(session.user):
         return None
-    if session.last_seen_at <= now - _A_MINUTE:
+    seen_at = session.last_seen_at
+    if seen_at <= now - _A_MINUTE:
         await _note(Session.filter(id=session.id), "last_seen_at", now)
-    return Principal.of_user(session.user, session.id)
+        seen_at = now
+    return Known(Principal.of_user(session.user, session.id), now, min(session.expires_at, seen_at + _A_MINUTE))
 
 
 def living_sessions(now: datetime, rules: SessionRules) -> QuerySet[Session]:
@@ -65,9 +76,10 @@ async def find_access_token(token_hash: str) -> AccessToken | None:
     return await find(AccessToken, "token_hash", token_hash, "account", "user__account")
 
 
-async def _of_access_token(token: Secret, now: datetime) -> Principal | None:
+async def _of_access_token(token: Secret, now: datetime) -> Known | None:
     found = await find_access_token(hash_token(token))
-    return Principal.of_token(found) if found and await works_until(found, now) else None
+    until = await works_until(found, now) if found else None
+    return Known(Principal.of_token(found), now, until) if found and until else None
 
 
 async def works_until(token: AccessToken, now: datetime) -> datetime | None:

@@ -19,6 +19,9 @@ class TokenPurpose(StrEnum):
     INVITATION = "invitation"
 
 
+_PURPOSES = [(f"sealkey_{purpose}_", purpose) for purpose in TokenPurpose]
+
+
 def generate_token(purpose: TokenPurpose) -> Secret:
     """A new token, `sealkey_<purpose>_<43 base64url>`."""
     return Secret(f"sealkey_{purpose}_{secrets.token_urlsafe(32)}")
@@ -26,7 +29,8 @@ def generate_token(purpose: TokenPurpose) -> Secret:
 
 def purpose_of(token: Secret) -> TokenPurpose | None:
     """What a text claims to be a token for."""
-    return next((purpose for purpose in TokenPurpose if token.reveal().startswith(f"sealkey_{purpose}_")), None)
+    text = token.reveal()
+    return next((purpose for prefix, purpose in _PURPOSES if text.startswith(prefix)), None)
 
 
 def hash_token(token: Secret) -> str:

@@ -1,7 +1,8 @@
 """How processes learn that what they remember of a credential is no longer so.
 
-Every change that can turn an ALLOW into a DENY counts the epoch up by one, in its own transaction, and notes what was
-changed. The epoch's row is held until that transaction ends, so whoever sees an epoch sees every change up to it.
+Every change that can turn an ALLOW into a DENY, or end a session, counts the epoch up by one, in its own transaction,
+and notes what was changed. The epoch's row is held until that transaction ends, so whoever sees an epoch sees every
+change up to it.
 
 Asking for the epoch again and again is what can be relied on. `watch` is a hint that says when to ask at once.
 """
@@ -19,6 +20,8 @@ from models.database import answered_soon, fetch_row, hold_connection, is_sqlite
 
 _CHANNEL = "sealkey_check_epoch"
 _LOOK_EVERY = 0.05
+PEOPLE = "people"
+"""What a change is about that ends no credential, but changes who may ask, or what they are told of themselves."""
 
 
 class CheckEpoch(Model):
@@ -32,7 +35,7 @@ class CheckEpoch(Model):
 
 
 class CheckChange(Model):
-    """What a step of the epoch was about, as a global id."""
+    """What a step of the epoch was about, as a global id; or PEOPLE."""
 
     epoch = fields.BigIntField(primary_key=True, generated=False)
     subject_id = fields.CharField(max_length=64)

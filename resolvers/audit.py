@@ -5,7 +5,7 @@ from uuid import UUID
 
 from auth.crypto.keyring import Purpose, SymmetricKey
 from models.audit import DEPLOYMENT_CHAIN, AuditChain, AuditEvent
-from models.check_epoch import count_up
+from models.check_epoch import PEOPLE, count_up
 from models.database import locked
 from models.ids import Kind, global_id, new_id
 from models.user import Role
@@ -67,7 +67,7 @@ class EventType(StrEnum):
 
 
 # What can turn an ALLOW into a DENY, or change what is told of a credential: its subject is noted for all processes.
-_CHANGES_CHECKS = {
+CHANGES_CHECKS = {
     EventType.ACCOUNT_SUSPENDED,
     EventType.ACCOUNT_REINSTATED,
     EventType.USER_ROLE_SET,
@@ -88,6 +88,13 @@ _CHANGES_CHECKS = {
     EventType.CREDENTIAL_NETWORKS_SET,
     EventType.CREDENTIAL_REVOKED,
     EventType.ACCESS_TOKEN_REVOKED,
+}
+# What changes nothing of that, but who may ask, or what they are told of themselves.
+CHANGES_PEOPLE = {
+    EventType.POLICY_UPDATED,
+    EventType.PASSWORD_CHANGED,
+    EventType.PASSWORD_SET,
+    EventType.SESSION_ENDED,
 }
 _DOMAIN = "sealkey audit event v1"
 MAXIMUM_SUMMARY = 500
@@ -124,8 +131,10 @@ async def record(
     event.hash = event_hash(key, event, chain.hash)
     await event.save(force_create=True)
     await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
-    if event_type in _CHANGES_CHECKS and event.subject_id:
+    if event_type in CHANGES_CHECKS and event.subject_id:
         await count_up(event.subject_id)
+    elif event_type in CHANGES_PEOPLE:
+        await count_up(PEOPLE)
 
 
 async def lock_chain(account_id: UUID | None) -> AuditChain:

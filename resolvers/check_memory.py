@@ -1,4 +1,4 @@
-"""What a process remembers of credentials, so that checking them again costs no statement.
+"""What a process remembers of credentials, so that checking them again costs no statement; and of who asks.
 
 Facts are remembered, not verdicts, and judged by the clock each time. What is remembered is believed only while the
 epoch (see models.check_epoch) was asked within the last moment; a change seen there drops what it concerns, and a
@@ -16,11 +16,12 @@ from hashlib import sha256
 from time import monotonic
 from typing import TypeVar, cast
 
+from auth.bearer import Known
 from auth.crypto.access_token import Claims
 from auth.policy import Scope
 from auth.principal import Principal
 from models.access_token import AccessToken
-from models.check_epoch import changes_since, current_epoch
+from models.check_epoch import PEOPLE, changes_since, current_epoch
 from models.check_facts import CredentialFacts, Parties, PartyFacts
 from models.ids import Kind
 
@@ -30,6 +31,7 @@ BELIEVED_SECONDS = 0.9
 MOST_CREDENTIALS = 101_000
 _MOST_PARTIES = 2 * MOST_CREDENTIALS
 _MOST_GATEWAYS = 1_000
+_MOST_PEOPLE = 10_000
 _MOST_GONE = 1_000
 _MOST_TOKENS = 10_000
 _CHANGES_AT_ONCE = 1_000
@@ -63,6 +65,7 @@ class CheckMemory:
         self._gone: set[bytes] = set()
         self._parties: dict[bytes, PartyFacts] = {}
         self._gateways: dict[str, Gateway] = {}
+        self._people: OrderedDict[str, Known] = OrderedDict()
         self._tokens: OrderedDict[bytes, tuple[Claims, CredentialFacts]] = OrderedDict()
         self._epoch = -1
         self._believed_until = -1.0
@@ -106,6 +109,19 @@ class CheckMemory:
     def remember_gateway(self, token_hash: str, gateway: Gateway, read_at_epoch: int) -> None:
         if read_at_epoch == self._epoch and len(self._gateways) < _MOST_GATEWAYS:
             self._gateways[token_hash] = gateway
+
+    def find_person(self, token_hash: str, now: datetime) -> Principal | None:
+        """Whom a session's or personal token stands for, where that need not be asked."""
+        known = self._people.get(token_hash)
+        is_known = known is not None and known.since <= now < known.until and self.is_believed()
+        return known.principal if known is not None and is_known else None
+
+    def remember_person(self, token_hash: str, known: Known, read_at_epoch: int) -> None:
+        if read_at_epoch != self._epoch:
+            return
+        self._people[token_hash] = known
+        if len(self._people) > _MOST_PEOPLE:
+            self._people.popitem(last=False)
 
     def find_token(self, token_hash: bytes) -> tuple[Claims, CredentialFacts] | None:
         """What an access token says that was signed by us and has not been revoked, and whose credential's; it may have
@@ -157,8 +173,9 @@ class CheckMemory:
             self._tokens.clear()
             if len(self._gone) > _MOST_GONE:
                 self._sweep()
-        if kind in {Kind.ACCOUNT, Kind.ACCESS_TOKEN, Kind.USER}:
+        if kind in {Kind.ACCOUNT, Kind.ACCESS_TOKEN, Kind.USER, PEOPLE}:
             self._gateways.clear()
+            self._people.clear()
 
     def _share_parties(self, facts: CredentialFacts) -> None:
         if len(self._parties) >= _MOST_PARTIES:
@@ -191,6 +208,7 @@ class CheckMemory:
         self._gone.clear()
         self._parties.clear()
         self._gateways.clear()
+        self._people.clear()
         self._tokens.clear()
 
 

@@ -19,7 +19,6 @@ from graphql import (
     NoFragmentCyclesRule,
     OperationDefinitionNode,
     OperationType,
-    execute,
     parse,
     validate,
 )
@@ -106,6 +105,12 @@ class Executor:
         prepared = self._prepared.get(text)
         return prepared is not None and bool(prepared.operations)
 
+    def is_known_to_read(self, text: str, operation_name: str | None) -> bool:
+        """Whether a document has been looked at before and this operation of it is a query."""
+        prepared = self._prepared.get(text) or self._trusted.get(text)
+        operation = prepared.operations.get(operation_name) if prepared is not None else None
+        return operation is not None and operation.kind is OperationType.QUERY
+
     async def execute(
         self,
         text: str,
@@ -128,19 +133,10 @@ class Executor:
         told, refusal = self._spend(operation.cost_given(variables), context)
         if refusal:
             return _refused(refusal, told)
-        result = execute(
-            self._schema,
-            prepared.document,
-            context_value=context,
-            variable_values=variables,
-            operation_name=operation_name,
-            is_awaitable=_is_awaitable,
-            executor_class=PlainFieldsExecutor,
-            max_coercion_errors=MAXIMUM_ERRORS,
-            hide_suggestions=True,
-            plan=prepared.plan(operation_name),
-        )
-        result = result if isinstance(result, ExecutionResult) else await result
+        executor = self._executor(prepared.document, prepared.plan(operation_name), variables, operation_name, context)
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor, told)
+        result = await _result(executor.execute_operation())
         result.extensions = told
         return result
 
@@ -158,17 +154,7 @@ class Executor:
         told, refusal = self._spend(operation.cost_given(variables), context)
         if refusal:
             return _refused(refusal, told)
-        executor = PlainFieldsExecutor.build(
-            self._schema,
-            prepared.document,
-            context_value=context,
-            raw_variable_values=variables,
-            operation_name=operation_name,
-            is_awaitable=_is_awaitable,
-            max_coercion_errors=MAXIMUM_ERRORS,
-            hide_suggestions=True,
-            plan=prepared.plan(operation_name),
-        )
+        executor = self._executor(prepared.document, prepared.plan(operation_name), variables, operation_name, context)
         if isinstance(executor, list):
             return ExecutionResult(None, executor)
         events = create_source_event_stream(executor)
@@ -176,6 +162,28 @@ class Executor:
         if isinstance(events, ExecutionResult):
             return events
         return Answers(executor, events, partial(self._spend, operation.cost_given(variables)))
+
+    def _executor(
+        self,
+        document: DocumentNode,
+        plan: Plan,
+        variables: dict[str, Any] | None,
+        operation_name: str | None,
+        context: Any,
+    ) -> CoreExecutor[Any] | list[GraphQLError]:
+        """What executes an operation once, or what is wrong with its variables. As graphql-core's `execute` has it, of
+        which nothing else is needed: a schema without @defer and @stream has one result."""
+        return PlainFieldsExecutor.build(
+            self._schema,
+            document,
+            context_value=context,
+            raw_variable_values=variables,
+            operation_name=operation_name,
+            is_awaitable=_is_awaitable,
+            max_coercion_errors=MAXIMUM_ERRORS,
+            hide_suggestions=True,
+            plan=plan,
+        )
 
     def _spend(self, cost: int, context: Any) -> tuple[dict[str, Any] | None, Exception | None]:
         """What to tell of the cost, and why the operation may not be executed, if it may not."""
@@ -266,9 +274,7 @@ class Answers:
             return _refused(refusal), event.context
         executor = self._executor.build_per_event_executor(event)
         executor.context_value = event.context
-        result = execute_subscription_event(executor)
-        result = result if isinstance(result, ExecutionResult) else await result
-        return result, event.context
+        return await _result(execute_subscription_event(executor)), event.context
 
     async def aclose(self) -> None:
         await self._events.aclose()
@@ -286,6 +292,11 @@ def _check(document: DocumentNode, asked_for: str | None) -> None:
         raise OperationUnclear("There are several operations in this document: name one in operationName.")
     if asked_for is not None and asked_for not in [each.name.value for each in operations if each.name]:
         raise OperationUnclear("There is no operation of this name in this document.")
+
+
+async def _result(executed: Any) -> ExecutionResult:
+    result: ExecutionResult = await executed if _is_awaitable(executed) else executed
+    return result
 
 
 def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:

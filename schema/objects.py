@@ -12,6 +12,7 @@ from strawberry import UNSET
 
 from auth.crypto.credential_format import mask_api_key
 from auth.permissions import Permission
+from auth.principal import Principal
 from models import access_token as access_token_model
 from models import account as account_model
 from models import audit as audit_model
@@ -431,13 +432,23 @@ async def _credential_by(
 
 
 @strawberry.type(description="Who is asking, and what they may do.")
-class Viewer:
+class Viewer(Lazy):
     user: User = strawberry.field(description="The user who asks.")
     account: Account | None = strawberry.field(description="Theirs; null for operators.")
     role: Role = strawberry.field(description="What they are here.")
     permissions: list[Permission] = strawberry.field(
         description="What they may do now; a token may do less than its owner."
     )
+
+    def __init__(self, principal: Principal, user: user_model.User) -> None:
+        self.principal, self.row = principal, user
+
+    FIELDS: ClassVar = {
+        "user": lambda self: User.with_account(self.row),
+        "account": lambda self: self.user.account,
+        "role": lambda self: self.principal.role,
+        "permissions": lambda self: [each for each in Permission if each in self.principal.permissions],
+    }
 
 
 _OBJECT_OF: dict[type, Callable[[Any, Caller], Node]] = {

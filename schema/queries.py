@@ -124,7 +124,7 @@ OrderBy = strawberry.argument(description="Left out: oldest first.")
 @strawberry.type(description="Everything that can be asked for.")
 class Query:
     @strawberry.field(description="Who is asking, and what they may do.")
-    async def viewer(self, info: Info) -> Viewer:
+    def viewer(self, info: Info) -> Viewer:
         return viewer_of(info.context.caller.principal)
 
     @strawberry.field(description="Anything by its id; null where there is no such thing that the viewer may see.")

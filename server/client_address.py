@@ -14,8 +14,8 @@ def client_address(request: HTTPConnection, trusted_proxies: Networks) -> str | 
     """The address of who asks. X-Forwarded-For counts only from a trusted proxy, and is read from the right: each
     proxy appends whom it was asked by, and what lies left of the first one that is not trusted anybody can invent."""
     address = _parsed(request.client.host) if request.client else None
-    if address is None:
-        return None
+    if address is None or not trusted_proxies:
+        return str(address) if address else None
     hops = [hop.strip() for value in request.headers.getlist("x-forwarded-for") for hop in value.split(",")]
     return str(_first_untrusted(address, reversed(hops), trusted_proxies))
 

@@ -27,10 +27,10 @@ class CallerUnknown(Exception):
         return 503 if self.may_be_tried_again else 500
 
 
-async def context_of(request: HTTPConnection, token: Secret | None = None) -> Context:
+async def context_of(request: HTTPConnection, token: Secret | None = None, *, to_read: bool = False) -> Context:
     """The context of whoever asks, by this token, the request's or its cookie's. Raises CallerUnknown."""
     try:
-        return Context(await identify(request, token))
+        return Context(await identify(request, token, to_read=to_read))
     except OpenIdUnavailable as unavailable:
         log.error("openid_unavailable", reason=str(unavailable))
         raise CallerUnknown(told("Who you are can't be checked now.", Code.UNAVAILABLE)) from None

@@ -45,7 +45,7 @@ class GraphQLEndpoint:
         except BadRequest as error:
             return refusal(error, media_type, strict=self._strict)
         try:
-            context = await context_of(request)
+            context = await context_of(request, to_read=self._only_reads(asked))
             body = await body_told(await self._execute(asked, context), context)
         except NotByGet as error:
             return refusal(BadRequest(405, str(error), {"Allow": "POST"}), media_type, strict=self._strict)
@@ -56,6 +56,13 @@ class GraphQLEndpoint:
         response = answer(body, status_of(body, media_type, strict=self._strict), media_type)
         write_session_cookie(request, context.reply, response.headers)
         return response
+
+    def _only_reads(self, asked: GraphQLRequest) -> bool:
+        try:
+            text = self.api.documents.find(asked.query, asked.document_id)
+        except UNKNOWN_DOCUMENT:
+            return False
+        return self.api.executor.is_known_to_read(text, asked.operation_name)
 
     async def _execute(self, asked: GraphQLRequest, context: Context) -> ExecutionResult:
         documents, executor = self.api.documents, self.api.executor

@@ -34,10 +34,10 @@ class GraphQLEventStreams:
         self._api, self._otherwise = api, otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        if not is_for_events(request.headers.get("accept", "")):
+        if not is_for_events(_accept(scope)):
             await self._otherwise(scope, receive, send)
             return
+        request = Request(scope, receive)
         try:
             asked = await read_request(request)
             stream = await open_stream(self._api, asked, await context_of(request))
@@ -48,6 +48,10 @@ class GraphQLEventStreams:
         else:
             settings: Settings = request.app.state.settings
             await _send_events(stream, settings.subscription_keep_alive_seconds, scope, receive, send)
+
+
+def _accept(scope: Scope) -> str:
+    return next((value for name, value in scope["headers"] if name == b"accept"), b"").decode("latin-1")
 
 
 async def _send_events(stream: Stream, keep_alive: float, scope: Scope, receive: Receive, send: Send) -> None:

@@ -29,9 +29,11 @@ _TOKEN_ENDED = "The token that you sent has ended, or is none of ours: sign in a
 _HEADER_MISSING = "The session cookie counts only beside the header X-Sealkey-CSRF, which is missing."
 
 
-async def identify(request: HTTPConnection, token: Secret | None = None) -> Caller:
+async def identify(request: HTTPConnection, token: Secret | None = None, *, to_read: bool = False) -> Caller:
     """The caller, with a principal if there is a token that stands for one: this, the request's, or its cookie's.
-    Raises OpenIdUnavailable."""
+
+    to_read: nothing is going to be changed, so that a session which was ended in another process less than a second
+    ago may still count. Raises OpenIdUnavailable."""
     deployment: Deployment = request.app.state.deployment
     settings: Settings = request.app.state.settings
     address = client_address(request, settings.trusted_proxies)
@@ -39,7 +41,8 @@ async def identify(request: HTTPConnection, token: Secret | None = None) -> Call
     token = token or bearer_token(request.headers.get("authorization", "")) or _cookie_token(request)
     if token is None:
         return replace(caller, why_nobody=_HEADER_MISSING) if _lacks_header(request) else caller
-    return replace(caller, principal=await _principal(request, caller, token), why_nobody=_TOKEN_ENDED)
+    principal = await _principal(request, caller, token, to_read=to_read)
+    return Caller(principal, address, caller.now, deployment, _TOKEN_ENDED)
 
 
 def remembered_gateway(deployment: Deployment, token: bytes, now: datetime) -> Gateway | None:
@@ -74,13 +77,13 @@ def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders
         headers.append("set-cookie", _cookie(request, "", 0))
 
 
-async def _principal(request: HTTPConnection, caller: Caller, token: Secret) -> Principal | None:
+async def _principal(request: HTTPConnection, caller: Caller, token: Secret, *, to_read: bool) -> Principal | None:
     provider: OpenIdProvider | None = request.app.state.openid
     purpose = purpose_of(token)
     if purpose is TokenPurpose.GATEWAY:
         return await find_gateway(caller.deployment, token, caller.now)
     if purpose is not None or provider is None:
-        return await find_principal(token, caller.now, caller.deployment.session_rules)
+        return await _find_person(caller.deployment, token, caller.now, to_read=to_read)
     try:
         claims = await provider.verify(token, caller.now)
         principal = await find_openid_principal(caller, provider, claims)
@@ -88,6 +91,18 @@ async def _principal(request: HTTPConnection, caller: Caller, token: Secret) -> 
     except OpenIdRefused as refused:
         log.info("openid_refused", reason=str(refused))
         return None
+
+
+async def _find_person(deployment: Deployment, token: Secret, now: datetime, *, to_read: bool) -> Principal | None:
+    memory, token_hash = deployment.memory, hash_token(token)
+    epoch, principal = memory.epoch, memory.find_person(token_hash, now) if to_read else None
+    if principal is not None:
+        return principal
+    known = await find_principal(token, now, deployment.session_rules)
+    if known is None:
+        return None
+    memory.remember_person(token_hash, known, epoch)
+    return known.principal
 
 
 def bearer_token(authorization: str) -> Secret | None:

@@ -39,6 +39,7 @@ def configure_logs() -> None:
             structlog.processors.JSONRenderer(serializer=_as_json),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
     )
     for name in ("uvicorn", "asyncio"):
         logger = logging.getLogger(name)

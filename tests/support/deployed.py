@@ -30,7 +30,8 @@ class Deployed:
         }
         selection = "delivery { ... on ViewAndCopyDelivery { apiKey apiSecret } }"
         self.operator_token, self.service_id = world.operator_token, world.alder.services["certificates"]
-        member = servers[0].client(world.alder.tokens["member"])
+        self.member_token = world.alder.tokens["member"]
+        member = servers[0].client(self.member_token)
         self.keys = member.do("generateCredential", selection, **wanted)["delivery"]
 
     def login(self, server: Serving) -> str:

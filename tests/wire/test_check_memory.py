@@ -1,18 +1,21 @@
 """What is remembered of credentials is bounded, and believed only as long as nothing can have changed."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
+from auth.bearer import Known
+from auth.principal import Principal
 from models.account import AccountStatus
 from models.check_epoch import CheckChange
 from models.check_facts import AccountFacts, CredentialFacts, IdentityFacts, OwnerFacts, ServiceFacts
 from models.identity import IdentityStatus
 from models.instants import LONG_AGO, NEVER
 from models.user import Role, UserStatus
-from resolvers import check_memory
+from resolvers import audit, check_memory
+from resolvers.audit import EventType
 from resolvers.check_memory import BELIEVED_SECONDS, CheckMemory, hash_shown
 
 
@@ -96,6 +99,59 @@ def test_a_change_of_whom_it_depends_on_drops_all_who_depend_on_the_same_and_nob
     epochs.change(getattr(first, party).id)
     asyncio.run(epochs.memory.refresh())
     assert [epochs.memory.find(each) for each in shown] == [None, None, other]
+
+
+NOW = datetime(2026, 1, 15, tzinfo=UTC)
+MEMBER = Known(Principal(Role.MEMBER, None, None), NOW, NOW + timedelta(minutes=1))
+
+
+def test_who_asks_is_known_from_when_it_was_looked_up_until_it_must_be_again(epochs: Epochs) -> None:
+    epochs.memory.remember_person("token", MEMBER, epochs.memory.epoch)
+    found = [epochs.memory.find_person("token", NOW + timedelta(seconds=at)) for at in (-1, 0, 59, 60)]
+    assert found == [None, MEMBER.principal, MEMBER.principal, None]
+    assert epochs.memory.find_person("another", NOW) is None
+    epochs.seconds += BELIEVED_SECONDS
+    assert epochs.memory.find_person("token", NOW) is None
+
+
+@pytest.mark.parametrize("about", [b"people", b"user_1", b"acct_1", b"tok_1"])
+def test_who_asks_is_looked_up_again_after_any_change_of_people(epochs: Epochs, about: bytes) -> None:
+    read_at = epochs.memory.epoch
+    epochs.memory.remember_person("token", MEMBER, read_at)
+    epochs.change(about)
+    asyncio.run(epochs.memory.refresh())
+    # Neither what was remembered before the change, nor what was read before it and is remembered only now.
+    assert epochs.memory.find_person("token", NOW) is None
+    epochs.memory.remember_person("token", MEMBER, read_at)
+    assert epochs.memory.find_person("token", NOW) is None
+
+
+def test_so_many_people_are_remembered_and_no_more(epochs: Epochs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_memory, "_MOST_PEOPLE", 2)
+    for token in ("first", "second", "third"):
+        epochs.memory.remember_person(token, MEMBER, epochs.memory.epoch)
+    assert [epochs.memory.find_person(each, NOW) is None for each in ("first", "second", "third")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_each_kind_of_event_about_people_is_told_to_all_processes_unless_it_changes_nothing_for_them() -> None:
+    about_people = {
+        each
+        for each in EventType
+        if each.partition(".")[0] in {"account", "user", "policy", "password", "session", "invitation", "token"}
+    }
+    changes_nothing = {
+        EventType.ACCOUNT_CREATED,
+        EventType.USER_CREATED,
+        EventType.INVITATION_RENEWED,
+        EventType.INVITATION_ACCEPTED,
+        EventType.SESSION_STARTED,
+        EventType.TOKEN_CREATED,
+    }
+    assert about_people - audit.CHANGES_CHECKS - audit.CHANGES_PEOPLE == changes_nothing
 
 
 def test_a_change_of_a_credential_drops_it_alone(epochs: Epochs) -> None:

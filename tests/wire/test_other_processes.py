@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.command import Serving
 from tests.support.deployed import Deployed
+from tests.support.server import Client
 
 ISSUER = "https://sealkey.example"
 PROMISED_SECONDS = 1.0
@@ -40,4 +41,18 @@ def test_a_change_in_one_process_counts_in_the_other_within_a_second(
             while code(deployed, other) != expected:
                 assert time.monotonic() - began < 30, f"{expected} was not heard of"
             told.append(time.monotonic() - began)
+        # A session that is ended in one process changes nothing in the other from then on, though it may still read.
+        member = other.client(deployed.member_token)
+        assert is_known(member)
+        sign_out = "mutation { signOut { userErrors { code } } }"
+        one.client(deployed.member_token).data(sign_out)
+        began = time.monotonic()
+        assert [error["extensions"]["code"] for error in member.execute(sign_out)["errors"]] == ["UNAUTHENTICATED"]
+        while is_known(member):
+            assert time.monotonic() - began < 30, "the end of the session was not heard of"
+        told.append(time.monotonic() - began)
     assert max(told) < PROMISED_SECONDS
+
+
+def is_known(client: Client) -> bool:
+    return "errors" not in client.execute("{ viewer { role } }")
