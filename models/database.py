@@ -267,6 +267,7 @@ _UNAVAILABLE = (
     OSError,
     DBConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,  # of several hosts none takes writes
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
