@@ -16,6 +16,7 @@ from torture.load import load, soak
 from torture.outages import outages
 from torture.secrets import secrets
 from torture.tamper import tamper
+from torture.upgrade import upgrade
 from torture.volume import volume
 
 CAMPAIGNS: dict[str, Campaign] = {
@@ -27,6 +28,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     "secrets": secrets,
     "soak": soak,
     "tamper": tamper,
+    "upgrade": upgrade,
     "volume": volume,
 }
 
