@@ -108,8 +108,9 @@ def api_for(settings: Settings) -> Api:
 
 def create_app_from_environment() -> Starlette:
     """For uvicorn's workers, which can only be given a name."""
-    configure_logs()
-    return create_app(load_settings())
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    return create_app(settings)
 
 
 @asynccontextmanager

@@ -246,7 +246,7 @@ class _Server(uvicorn.Server):
 
 
 def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
-    configure_logs()
+    configure_logs(settings.log_level, settings.log_format)
     server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
     with suppress(SystemExit):  # with which uvicorn says that it could not
         server.run()
@@ -273,7 +273,7 @@ def _refuse_an_address_in_use(settings: Settings) -> None:
 def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
     _say_where(settings)
-    configure_logs()
+    configure_logs(settings.log_level, settings.log_format)
     app = "server.app:create_app_from_environment"
     serve_with_workers(uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings)))
 

@@ -46,6 +46,7 @@ class Serving:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
+        self._was_asked = False
         with tempfile.TemporaryFile("w+") as errors:
             self._errors = os.fdopen(os.dup(errors.fileno()), "r")
             self._process = subprocess.Popen(
@@ -65,11 +66,13 @@ class Serving:
         return self._process.pid
 
     def stop(self) -> None:
-        """Asks it to end."""
+        """Asks it to end; the second time, at once."""
+        self._was_asked = True
         self._process.terminate()
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if not self._was_asked:
+            self.stop()
         self.output += self._process.communicate(timeout=30)[0]
         self._all_errors = self.errors
         self._errors.close()
