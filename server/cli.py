@@ -31,6 +31,7 @@ from server.demo import DemoRefused, Person, prepare_demo
 from server.logs import configure_logs
 from server.settings import Settings, SettingsUnusable, load_settings
 from server.supervisor import serve_with_workers
+from server.tracing import TracingUnusable, tracing_asked_for
 from server.wire_protocol import WEBSOCKETS, WireProtocol
 
 Arguments = ParamSpec("Arguments")
@@ -44,6 +45,7 @@ _EXPECTED = (
     PrivateKeyUnreadable,
     RotationRefused,
     ManifestUnusable,
+    TracingUnusable,
 )
 
 
@@ -296,6 +298,8 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
 
 async def _confirm(settings: Settings) -> None:
     """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+    if tracing := tracing_asked_for():
+        tracing.close()
     api_for(settings)
     async with deployed(settings):
         pass

@@ -52,7 +52,7 @@ def configure_logs(level: str = "info", form: str = "json") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    for name in ("uvicorn", "asyncio"):
+    for name in ("uvicorn", "asyncio", "opentelemetry", "urllib3"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [_LikeOurs()], False
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from click.testing import CliRunner, Result
 
@@ -40,9 +40,10 @@ def error_of(result: Result) -> str:
 
 
 class Serving:
-    """`sealkey serve` in a process of its own, stopped at the end of the block."""
+    """`sealkey serve` in a process of its own, stopped at the end of the block; `variables` are further ones of its
+    environment, that are no settings."""
 
-    def __init__(self, data_dir: Path, *arguments: str, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, variables: Any = None, **settings: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
@@ -51,7 +52,7 @@ class Serving:
             self._errors = os.fdopen(os.dup(errors.fileno()), "r")
             self._process = subprocess.Popen(
                 [SEALKEY, "serve", "--port", str(port), *arguments],
-                env={"PATH": os.defpath, **environment(data_dir, **settings)},
+                env={"PATH": os.defpath, **environment(data_dir, **settings), **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
