@@ -28,6 +28,7 @@ from schema.api import build_api
 from schema.manifest import ManifestUnusable
 from server.app import GRAPHIQL_DIST, api_for, create_app, deployed
 from server.demo import DemoRefused, Person, prepare_demo
+from server.listening import listen_more_often
 from server.logs import configure_logs
 from server.settings import Settings, SettingsUnusable, load_settings
 from server.supervisor import serve_with_workers
@@ -244,6 +245,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            await listen_more_often(self)
             self._say()
 
 
