@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import asyncpg
 from tortoise import Tortoise
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connections
 from tortoise.exceptions import (
     BaseORMException,
@@ -270,6 +272,11 @@ def connections() -> Connections | None:
     return Connections(pool.get_max_size(), size, size - pool.get_idle_size(), waiting)
 
 
+def traceable_clients() -> list[type]:
+    """The classes whose methods execute statements, inside of transactions and outside."""
+    return [SqliteClient] if is_sqlite() else [AsyncpgDBClient]
+
+
 def dialect() -> str:
     """sqlite or postgres."""
     return str(get_connections().get("default").capabilities.dialect)
@@ -350,6 +357,7 @@ _UNAVAILABLE = (
     DBConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    asyncpg.TargetServerAttributeNotMatched,  # of several hosts none takes writes
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.TransactionRollbackError,

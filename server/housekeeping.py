@@ -19,6 +19,7 @@ from resolvers.credential_changes import follow
 from resolvers.expiry_notices import announce_ends, forget_notices
 from resolvers.idempotency import forget_answers
 from resolvers.resealing import reseal
+from resolvers.sessions import forget_sessions
 from resolvers.usage import forget_old_usage
 from resolvers.webhook_delivery import WebhookSender
 from server.logs import log, log_fault
@@ -109,6 +110,7 @@ class Housekeeping:
         await forget_notices(now)
         await forget_old_usage(now)
         await forget_revoked_tokens(now)
+        await forget_sessions(now)
         await forget_changes(_KEPT_CHANGES)
 
 

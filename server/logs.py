@@ -5,22 +5,25 @@ errors are not, since they can hold secrets.
 """
 
 import logging
+import re
 import sys
 import traceback
 from collections import Counter
 from contextlib import suppress
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from models.database import is_unavailable
+from server.client_address import is_proxy
 from server.request_counts import RequestCounts
 
 faults: Counter[str] = Counter()
@@ -29,26 +32,42 @@ faults: Counter[str] = Counter()
 log = structlog.get_logger("sealkey")
 
 _NOBODY_TO_ANSWER = 499  # as nginx logs it
+_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 
 def _as_json(event: Any, **_options: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
-def configure_logs() -> None:
+def configure_logs(level: str = "info", form: str = "json") -> None:
+    """From `level` on, as JSON for machines or as text for people."""
+    text = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=_as_json),
+            structlog.processors.JSONRenderer(serializer=_as_json) if form == "json" else text,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    for name in ("uvicorn", "asyncio", "asyncpg"):
+    for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_LikeOurs()], False
+        # What is for those who work on uvicorn tells of messages and addresses as they came.
+        logger.handlers, logger.propagate = [_LikeOurs(logging.INFO)], False
+    for name in ("httpx", "httpcore", "aiosqlite", "websockets"):
+        # Addresses that messages are sent to, statements' values and frames as they came may all hold a secret.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("tortoise.db_client").addFilter(_without_values)
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Of a statement, where somebody has turned its logging on, the text alone: what is looked for, somebody sent."""
+    if record.msg == "%s: %s" and isinstance(record.args, tuple):
+        record.args = (record.args[0], "…")
+    return True
 
 
 class _LikeOurs(logging.Handler):
@@ -80,6 +99,17 @@ def _fault(error: Exception, error_id: str) -> PlainTextResponse:
     return PlainTextResponse(f"Something went wrong here. The log has it under {error_id}.\n", status_code=500)
 
 
+def request_id_of(request: HTTPConnection) -> str:
+    """The X-Request-Id that a trusted proxy has sent, if it is one of ordinary characters; else a new one. Whoever
+    else could choose it could make others' lines look like theirs."""
+    trusted = request.app.state.settings.trusted_proxies
+    if trusted and is_proxy(request, trusted):
+        given = request.headers.get("x-request-id", "")
+        if _REQUEST_ID.fullmatch(given):
+            return given
+    return uuid4().hex
+
+
 class RequestLog:
     """Gives every request an id, answers it as X-Request-Id, and logs a line when it is done; as it does for every
     WebSocket, which has no answer."""
@@ -88,15 +118,15 @@ class RequestLog:
         self.app, self.counts = app, counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = uuid4().hex
-        if scope["type"] == "http":
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
-                await self._answer(request_id, scope, receive, send)
-        elif scope["type"] == "websocket":
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
-                await self._converse(scope, receive, send)
-        else:
+        if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
+            return
+        request_id = request_id_of(HTTPConnection(scope))
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if scope["type"] == "http":
+                await self._answer(request_id, scope, receive, send)
+            else:
+                await self._converse(scope, receive, send)
 
     async def _answer(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = perf_counter(), 0
@@ -117,7 +147,8 @@ class RequestLog:
             if not status:
                 await _fault(error, error_id)(scope, receive, send_with_id)
         self.counts.answered(scope["path"], scope["method"], status, perf_counter() - began)
-        log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=_since(began))
+        path = _path(scope, status)
+        log.info("request", method=scope["method"], path=path, status=status, milliseconds=_since(began))
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A status where no WebSocket came of it, else the code that it was closed with, by whichever side."""
@@ -147,7 +178,14 @@ class RequestLog:
                 await send_noting({"type": "websocket.close", "code": 1011})
         finally:
             self.counts.websockets -= 1
-        log.info("websocket", path=scope["path"], **ended, milliseconds=_since(began))
+        path = _path(scope, ended.get("status", 0))
+        log.info("websocket", path=path, **ended, milliseconds=_since(began))
+
+
+def _path(scope: Scope, status: int) -> str | None:
+    """What is no path of ours may be anything, a secret too."""
+    is_ours = scope["type"] == "http" or "endpoint" in scope  # which the router notes
+    return scope["path"] if is_ours and status != HTTPStatus.NOT_FOUND else None
 
 
 def _since(began: float) -> float:

@@ -51,7 +51,8 @@ class Wire:
     def drop(self, port: int) -> None:
         """Lets a connection go, at once."""
         if port in self._kept:
-            self._kept.pop(port)[1].transport.abort()
+            _, writer = self._kept.pop(port)
+            writer.transport.abort()
 
     def close(self) -> None:
         for port in list(self._kept):
