@@ -2,12 +2,15 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -101,11 +104,20 @@ class Made:
         return result.exit_code, result.stderr
 
 
-def engines(stack: ExitStack, directory: Path, *, only_sqlite: bool) -> Iterator[tuple[str, str]]:
-    """Each engine, and the URL of an empty database on it."""
-    yield "sqlite", f"sqlite://{directory / 'tampered.sqlite3'}"
-    if not only_sqlite:
-        yield "postgres", stack.enter_context(running_postgres()).create_database("tampered")
+def on_each_engine(run: Callable[[str, Path, bool], None], *, small: bool) -> None:
+    """Runs a function on SQLite and on PostgreSQL, with the URL of an empty database, a directory that is to be made,
+    and `small`; then on SQLite alone. Each has a process of its own: what Tortoise remembers of a statement is of one
+    engine."""
+    with TemporaryDirectory() as name, running_postgres() if not small else nullcontext() as server:
+        directory = Path(name)
+        run_on = {"sqlite": f"sqlite://{directory / 'chain.sqlite3'}"}
+        if server is None:
+            run(run_on["sqlite"], directory / "sqlite", small)
+            return
+        run_on["postgres"] = server.create_database("chain")
+        for engine, url in run_on.items():
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                process.submit(run, url, directory / engine, small).result()
 
 
 def make_chain(url: str, data_dir: Path, size: int) -> Made:

@@ -9,10 +9,8 @@ import asyncio
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
@@ -23,7 +21,7 @@ from models.audit_log import EventRow, HeadRow, Mark
 from resolvers.audit_hash import EventHasher
 from resolvers.audit_verification import Fault, FaultKind, verify_chain
 from torture.campaign import CampaignFailed
-from torture.chains import Made, SqliteDatabase, engines, make_chain
+from torture.chains import Made, SqliteDatabase, make_chain, on_each_engine
 
 Events = list[EventRow]
 Kinds = frozenset[FaultKind]
@@ -67,18 +65,18 @@ class MemoryChain:
 
 def tamper(*, small: bool) -> None:
     """Both engines, a chain of 1,000 events; small: 24 on SQLite."""
-    with ExitStack() as stack, TemporaryDirectory() as directory:
-        for engine, url in engines(stack, Path(directory), only_sqlite=small):
-            made = make_chain(url, Path(directory) / engine, 24 if small else 1_000)
-            began = monotonic()
-            counted = asyncio.run(_in_memory(made))
-            seconds = monotonic() - began
-            total = sum(counted.values())
-            print(f"{engine}: {total:,} tamperings of {len(made.events):,} events, all named, in {seconds:.0f} s")
-            print("  " + ", ".join(f"{number:,} {name}" for name, number in sorted(counted.items())))
-            began = monotonic()
-            number = _by_command(made, few=small)
-            print(f"{engine}: {number:,} of them by the command on the database, in {monotonic() - began:.0f} s")
+    on_each_engine(_tamper, small=small)
+
+
+def _tamper(url: str, data_dir: Path, small: bool) -> None:
+    engine, made, began = data_dir.name, make_chain(url, data_dir, 24 if small else 1_000), monotonic()
+    counted = asyncio.run(_in_memory(made))
+    total, seconds = sum(counted.values()), monotonic() - began
+    print(f"{engine}: {total:,} tamperings of {len(made.events):,} events, all named, in {seconds:.0f} s")
+    print("  " + ", ".join(f"{number:,} {name}" for name, number in sorted(counted.items())), flush=True)
+    began = monotonic()
+    number = _by_command(made, few=small)
+    print(f"{engine}: {number:,} of them by the command on the database, in {monotonic() - began:.0f} s", flush=True)
 
 
 class _Remembering(EventHasher):

@@ -6,12 +6,11 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 import asyncpg
@@ -22,7 +21,7 @@ from models.audit_log import EventRow, HeadRow
 from models.ids import Kind, global_id, new_id
 from tests.support.command import SEALKEY, Serving, environment
 from torture.campaign import CampaignFailed
-from torture.chains import OPERATOR, Made, engines, make_chain
+from torture.chains import OPERATOR, Made, make_chain, on_each_engine
 
 # What an allocator keeps, and buffers of the socket's: not a log, which takes hundreds.
 _GROWN_MIB = 40
@@ -45,17 +44,18 @@ class Ran:
 
 def volume(*, small: bool) -> None:
     """Both engines, 1,000,000 events; small: 20,000 on SQLite."""
-    number = 20_000 if small else 1_000_000
-    with ExitStack() as stack, TemporaryDirectory() as directory:
-        for engine, url in engines(stack, Path(directory), only_sqlite=small):
-            made = make_chain(url, Path(directory) / engine, 50)
-            before = {name: _run(made, Path(directory), arguments) for name, arguments in _COMMANDS.items()}
-            _grow(made, number)
-            for name, arguments in _COMMANDS.items():
-                after = _run(made, Path(directory), arguments)
-                rate = number / max(after.seconds - before[name].seconds, 0.01)
-                _tell(f"{engine}, sealkey audit {name}", rate, before[name].memory, after.memory, after.written)
-            _over_http(engine, made, number)
+    on_each_engine(_volume, small=small)
+
+
+def _volume(url: str, data_dir: Path, small: bool) -> None:
+    engine, number, made = data_dir.name, 20_000 if small else 1_000_000, make_chain(url, data_dir, 50)
+    before = {name: _run(made, arguments) for name, arguments in _COMMANDS.items()}
+    _grow(made, number)
+    for name, arguments in _COMMANDS.items():
+        after = _run(made, arguments)
+        rate = number / max(after.seconds - before[name].seconds, 0.01)
+        _tell(f"{engine}, sealkey audit {name}", rate, before[name].memory, after.memory, after.written)
+    _over_http(engine, made, number)
 
 
 def _tell(what: str, rate: float, before: float, after: float, written: float) -> None:
@@ -64,10 +64,10 @@ def _tell(what: str, rate: float, before: float, after: float, written: float) -
         raise CampaignFailed(f"{what}: memory grew with the log, by {after - before:.0f} MiB")
 
 
-def _run(made: Made, directory: Path, arguments: list[str]) -> Ran:
+def _run(made: Made, arguments: list[str]) -> Ran:
     """Raises CampaignFailed where the command fails."""
     settings = {"PATH": os.defpath, **environment(made.data_dir, database_url=made.url)}
-    file, began = directory / "written", time.monotonic()
+    file, began = made.data_dir / "written", time.monotonic()
     with file.open("wb") as output:
         command = [SEALKEY, "audit", *arguments]
         with psutil.Popen(command, env=settings, stdout=output, stderr=subprocess.PIPE) as process:
