@@ -24,6 +24,7 @@ from tests.plugins.database import Databases
 from tests.plugins.play import StartPlay, Template
 from tests.support.rows import rows
 from tests.support.server import Client, FakeClock
+from tests.support.statements import statements
 from tests.support.world import PASSWORD, Play
 
 pytestmark = pytest.mark.usefixtures("quick_passwords")
@@ -45,6 +46,31 @@ def works(client: Client) -> bool:
 
 def do(client: Client, mutation: str) -> None:
     assert client.data(f"mutation {{ {mutation} {{ userErrors {{ code }} }} }}") == {"userErrors": []}
+
+
+class TestWhoReads:
+    def test_is_not_looked_up_again_while_nothing_about_people_changes(self, play: Play) -> None:
+        member, other = sign_in(play), sign_in(play)
+        assert works(member)
+        assert [statements_of(play, member), statements_of(play, member)] == [0, 0]
+        do(other, "signOut")
+        assert [statements_of(play, member), statements_of(play, member)] == [1, 0]
+
+    def test_is_looked_up_to_change_something(self, play: Play) -> None:
+        member = sign_in(play)
+        assert works(member)
+        with statements(remembering_people=True) as asked:
+            do(member, "signOut")
+        assert "sessions" in asked[0]
+        assert not works(member)
+
+
+def statements_of(play: Play, client: Client) -> int:
+    """So many it takes to tell who asks, right after the process has heard of all changes."""
+    play.server.run(lambda deployment: deployment.memory.refresh())
+    with statements(remembering_people=True) as asked:
+        assert works(client)
+    return len(asked)
 
 
 class TestASession:
