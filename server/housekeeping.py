@@ -87,7 +87,7 @@ class Housekeeping:
         deployment, now = self.deployment, self.deployment.clock()
         before = deployment.keyring
         try:
-            await deployment.keys.follow(now)
+            await deployment.keys.follow(Caller(None, None, now, deployment))
         except KeyringUnreadable as error:
             log.error("keys_not_taken", reason=str(error))
             self._has_wrong_keys = True
