@@ -350,6 +350,7 @@ _UNAVAILABLE = (
     DBConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    asyncpg.TargetServerAttributeNotMatched,  # of several hosts none takes writes
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.TransactionRollbackError,

@@ -17,6 +17,7 @@ from resolvers.audit_hash import EventHasher
 
 # So many events may have been cut out and the head renumbered too, and it is told from an alteration.
 _LONGEST_GUESSED_CUT = 100
+_ALTERED = "its hash is not that of what is in it"
 
 
 class FaultKind(StrEnum):
@@ -150,6 +151,10 @@ class _Walk:
             event = event._replace(sequence=sequence)
         return self._hasher.hash(self._chain_id, event, previous) == event.hash
 
+    def hash(self, event: EventRow) -> str | None:
+        """What the hash of an event would be, next in the chain."""
+        return self._hasher.hash(self._chain_id, event, self.previous)
+
     def is_known(self, event: EventRow) -> bool:
         return self._hasher.can_hash(event)
 
@@ -199,17 +204,37 @@ class _Diagnosis:
         event, place = self._event, self._walk.size + 1
         if not isinstance(event.sequence, int):
             return self._fault(FaultKind.ALTERED, place, "its number is none")
-        if event.sequence == place and not self._walk.is_known(event):
-            told = f"it names the key {event.hashing_key_id}, version {event.hash_version}, which is not known here"
-            return self._fault(FaultKind.KEY_UNKNOWN, place, told)
+        if event.sequence == place:
+            return await self._in_its_place(place)
         await self._look_further()
         if self._rightful is event or (self._rightful is not None and event.sequence > place):
-            return self._renumbered(place, self._rightful)
-        if event.sequence > place:
-            return await self._gap(place)
-        if event.sequence < place or self._rightful or self._belongs_elsewhere:
-            return self._extra(event.sequence)
+            told = f"it belongs here and stands as number {self._rightful.sequence}"
+            return Fault(FaultKind.REORDERED, place, self._rightful.id, told)
+        return await self._gap(place) if event.sequence > place else self._extra(event.sequence)
+
+    async def _in_its_place(self, place: int) -> Fault:
+        """Of an event with the right number."""
+        event = self._event
+        if not self._walk.is_known(event):
+            told = f"it names the key {event.hashing_key_id}, version {event.hash_version}, which is not known here"
+            return self._fault(FaultKind.KEY_UNKNOWN, place, told)
+        if await self._next_stands_for_it():
+            return self._fault(FaultKind.ALTERED, place, _ALTERED)
+        await self._look_further()
+        if self._rightful or self._belongs_elsewhere:
+            return self._extra(place)
         return await self._altered(place)
+
+    async def _next_stands_for_it(self) -> bool:
+        """Whether the next event, or the head, has the hash that the one here has, or ought to have by what is in it:
+        then this is the one that was written here."""
+        event = self._event
+        hashes = {event.hash, self._walk.hash(event) or event.hash}
+        async for following in self._later():
+            number = event.sequence + 1
+            return following.sequence == number and any(self._walk.fits(following, number, each) for each in hashes)
+        head = await self._log.head()
+        return head is not None and head.sequence == event.sequence and head.hash in hashes
 
     async def _look_further(self) -> None:
         walk, event = self._walk, self._event
@@ -221,7 +246,8 @@ class _Diagnosis:
             if self._rightful is None and walk.fits(later, place, previous):
                 self._rightful = later
             if not self._belongs_elsewhere and isinstance(later.sequence, int):
-                at = {later.sequence, later.sequence + 1, event.sequence + 1}
+                # As the one after that which stands here later, which may have moved on or back by one itself.
+                at = {later.sequence, later.sequence + 1} | ({event.sequence + 1} if later is self._rightful else set())
                 self._belongs_elsewhere = any(walk.fits(event, number, later.hash) for number in at)
             if self._rightful and self._belongs_elsewhere:
                 return
@@ -232,10 +258,6 @@ class _Diagnosis:
             for event in page:
                 yield event
             mark = (page[-1].sequence, page[-1].id)
-
-    def _renumbered(self, place: int, rightful: EventRow) -> Fault:
-        told = f"it belongs here and stands as number {rightful.sequence}"
-        return Fault(FaultKind.REORDERED, place, rightful.id, told)
 
     async def _gap(self, place: int) -> Fault:
         head = await self._log.head()
@@ -256,7 +278,7 @@ class _Diagnosis:
         cut = self._cut(head)
         if cut:
             return Fault(FaultKind.REMOVED, place, None, f"{_so_many_gone(cut)}, and those after were renumbered")
-        return self._fault(FaultKind.ALTERED, place, "its hash is not that of what is in it")
+        return self._fault(FaultKind.ALTERED, place, _ALTERED)
 
     def _cut(self, head: HeadRow | None) -> int:
         """How many events were cut out here, where those after were renumbered. Then the hash of what stands here is

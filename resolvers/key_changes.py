@@ -55,6 +55,7 @@ async def rotate_keys(
     known = [key.id for key in await ServerKey.all()]
     with locked_keyring(file.path, file.sealing) as data:
         before = read_keyring(data)
+        purposes = [purpose for purpose in purposes if before.versions(purpose)]
         if not drops_older:
             _check_none_waits(caller, before, purposes)
         if drops_older:
@@ -64,11 +65,12 @@ async def rotate_keys(
         changed = add_keys(data, purposes, now=caller.now, starts_at=starts_at, ends=ends, known=known)
         after = read_keyring(changed)
         versions = [after.versions(purpose) for purpose in purposes]
+        sealed = file.sealing.seal(changed)  # which may take a while, and nobody is to wait for
         async with transaction():
             await remember_keys(caller, after)
             # Last of all: where the file can't be written, nothing else is. Where this is killed before all else is
             # certain, whoever reads the file next sees to the rest.
-            replace_keyring(file.path, changed, file.sealing)
+            replace_keyring(file.path, sealed)
     return Rotation([added for *_, added in versions], [key for *older, _ in versions for key in older])
 
 
@@ -85,13 +87,13 @@ async def retire_key(caller: Caller, file: KeyFile, key_id: str, *, forced: bool
             revoked = await revoke_hashed_under(caller, key_id)
         elif not (forced and is_lost) and (needs := await what_needs(key_id, caller.now)):
             raise RotationRefused(f"{key_id} is needed by {needs} still{_what_to_do(key_id)}")
+        sealed = file.sealing.seal(data if is_lost else remove_key(data, key_id))
         async with transaction():
             told = f"The server key {key_id} was retired{', being lost' if is_lost else ''}"
             if await ServerKey.filter(id=key_id, retired_at__isnull=True).update(retired_at=caller.now):
                 await record(caller, EventType.SERVER_KEY_RETIRED, told, account_id=None)
         # Once that is certain: a key that is retired and in the file does nothing, one that is neither is missing.
-        if not is_lost:
-            replace_keyring(file.path, remove_key(data, key_id), file.sealing)
+        replace_keyring(file.path, sealed)
     return revoked
 
 
@@ -111,6 +113,8 @@ async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_
         if known.retired_at:
             raise RotationRefused(f"{key_id} was retired before, at {write_instant(known.retired_at)}.")
         return
+    if purpose is Purpose.CHECKPOINT_SIGNING:
+        raise RotationRefused(f"{key_id} stays: the checkpoints that it signed are verified with it.")
     versions = keyring.versions(purpose)
     current = newest(versions, caller.now)
     ids = [key.id for key in versions]

@@ -121,6 +121,8 @@ def db_backup(copy: Path) -> None:
         def tell(done: int, total: int) -> None:
             bar.length = total
             bar.update(done - bar.pos)
+            if done == total and not bar.hidden:
+                click.echo("\nLooking for damage in the copy.", err=True)
 
         back_up(file, copy, tell)
     click.echo(f"{copy} is a sound copy of the database.")

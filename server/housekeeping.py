@@ -51,7 +51,7 @@ class Housekeeping:
         self.webhook_lag = timedelta(0)
         """As it was when it was last looked at."""
         self.keys_are_readable = True
-        self._keys_path, self._has_wrong_keys = keys_path, False
+        self._keys_path = keys_path
         self._done_at: dict[str, float] = {}
 
     def ages(self) -> Iterator[tuple[str, float]]:
@@ -85,15 +85,11 @@ class Housekeeping:
     async def follow_keys(self) -> None:
         """Takes keys that were added. What is wrong with them is told once, and changes nothing."""
         deployment, now = self.deployment, self.deployment.clock()
-        before = deployment.keyring
         try:
             await deployment.keys.follow(Caller(None, None, now, deployment))
         except KeyringUnreadable as error:
             log.error("keys_not_taken", reason=str(error))
-            self._has_wrong_keys = True
-        if deployment.keyring is not before:
-            self._has_wrong_keys = False
-        self.keys_are_readable = not self._has_wrong_keys and _can_be_opened(self._keys_path)
+        self.keys_are_readable = deployment.keys.trouble is None and _can_be_opened(self._keys_path)
         deployment.rehashing.follow(deployment.keyring, now)
 
     async def look_at_backlog(self) -> None:

@@ -113,6 +113,22 @@ class Postgres(Databases):
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
 
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @contextmanager
+    def standby(self) -> Iterator["Postgres"]:
+        """A second server, to which all that is changed here is streamed, and which can be promoted to take over."""
+        with _home_and_data("/tmp") as (home, data), _undertaken(self._programs, data, home):
+            standby = _Standby(self, data, home)
+            standby.start()
+            yield standby
+
+    def promote(self) -> None:
+        """Makes a standby a server of its own; returns when it is."""
+        self._control("promote", "--wait")
+
     def _processes(self) -> list[psutil.Process]:
         postmaster = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
         return [postmaster, *postmaster.children()]
@@ -129,14 +145,37 @@ def running_postgres(*, durable: bool = False, on_disk: bool = True) -> Iterator
     A `durable` one survives `kill()` with everything that it has confirmed, also where it is not `on_disk`: then it
     would not survive the end of the machine, and starts again in a tenth of a second.
     """
+    settings = ({} if on_disk else {"fsync": "off"}) if durable else CARELESS
+    with _home_and_data("/tmp" if durable and on_disk else fastest_directory()) as (home, data):
+        programs = _programs_for_all(home)
+        with _undertaken(programs, data, home):
+            server = Postgres(programs, data, home, settings)
+            server.start()
+            yield server
+
+
+class _Standby(Postgres):
+    def __init__(self, primary: Postgres, data: Path, home: Path) -> None:
+        self.data, self._programs, self._log = data, primary._programs, home / "log"
+        self._port = free_lasting_port()
+        user, _, _ = primary.address.rpartition("@")
+        Databases.__init__(self, f"{user}@127.0.0.1:{self._port}")
+        options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", f"--pgdata={data}"]
+        _run([self._programs / "pg_basebackup", *options, f"--dbname={primary.url('postgres')}"], **_unprivileged())
+
+
+@contextmanager
+def _home_and_data(where: str) -> Iterator[tuple[Path, Path]]:
     # Not the caller's own temporary directory, which nobody else may be let into.
     home = Path(tempfile.mkdtemp(prefix="sealkey-postgres-", dir="/tmp"))
-    data = Path(
-        tempfile.mkdtemp(prefix="sealkey-postgres-", dir="/tmp" if durable and on_disk else fastest_directory())
-    )
+    data = Path(tempfile.mkdtemp(prefix="sealkey-postgres-", dir=where))
     for directory in (home, data):
         _give_away(directory)
-    programs = _programs_for_all(home)
+    yield home, data
+
+
+@contextmanager
+def _undertaken(programs: Path, data: Path, home: Path) -> Iterator[None]:
     with subprocess.Popen(
         ["sh", "-c", UNDERTAKER, "sh", programs, data, home],
         stdin=subprocess.PIPE,
@@ -146,10 +185,7 @@ def running_postgres(*, durable: bool = False, on_disk: bool = True) -> Iterator
         start_new_session=True,  # an interrupt from the terminal is not for it
         **_unprivileged(),
     ):
-        settings = ({} if on_disk else {"fsync": "off"}) if durable else CARELESS
-        server = Postgres(programs, data, home, settings)
-        server.start()
-        yield server
+        yield
 
 
 def fastest_directory() -> str:

@@ -13,15 +13,23 @@ from torture.crash import crash
 from torture.faults import faults
 from torture.inputs import inputs
 from torture.load import load, soak
+from torture.outages import outages
+from torture.secrets import secrets
 from torture.tamper import tamper
+from torture.upgrade import upgrade
+from torture.volume import volume
 
 CAMPAIGNS: dict[str, Campaign] = {
     "crash": crash,
     "faults": faults,
     "inputs": inputs,
     "load": load,
+    "outages": outages,
+    "secrets": secrets,
     "soak": soak,
     "tamper": tamper,
+    "upgrade": upgrade,
+    "volume": volume,
 }
 
 

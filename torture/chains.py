@@ -36,7 +36,9 @@ from server.app import deployed
 from server.settings import Settings
 from tests.postgres import running_postgres
 from tests.support.command import run
+from tests.support.rows import Rows
 
+OPERATOR = ("operator@provider.example", "correct horse battery staple")
 _ISSUER = "https://keys.example"
 _COLUMNS = (*EventRow._fields, "chain_id")
 
@@ -71,6 +73,13 @@ class Made:
     @property
     def name(self) -> str:
         return chain_name(self.chain_id)
+
+    def newest_head(self) -> HeadRow:
+        """As it is in the database by now."""
+        ((sequence, hash_),) = Rows(self.url).execute(
+            f"SELECT sequence, hash FROM audit_chains WHERE id = '{self.chain_id}'"
+        )
+        return HeadRow(self.chain_id, sequence, hash_)
 
     def checkpoint(self, size: int) -> Checkpoint:
         return Checkpoint(origin(_ISSUER, self.chain_id), size, self.roots[size])
@@ -109,8 +118,8 @@ async def _make_chain(url: str, data_dir: Path, size: int) -> Made:
     settings = Settings(data_dir=data_dir, database_url=SecretStr(url), issuer=_ISSUER)
     async with deployed(settings) as deployment:
         nobody = Caller(None, None, deployment.clock(), deployment)
-        email, password = "operator@provider.example", Secret("correct horse battery staple")
-        operator = await create_operator(nobody, email=email, display_name="Operator", password=password)
+        email, password = OPERATOR
+        operator = await create_operator(nobody, email=email, display_name="Operator", password=Secret(password))
         caller = replace(nobody, principal=Principal.of_user(operator), source_ip="192.0.2.7")
         account = await create_account(caller, name="Alder")
         async with transaction():

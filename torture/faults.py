@@ -25,7 +25,7 @@ from tests.access.tables import Changes, Dump, Tables, changes, opened
 from tests.plugins.database import Databases
 from torture.campaign import CampaignFailed
 from torture.injection import KINDS, MARK, Fail, Injection, Plan, injecting
-from torture.staging import ENGINES, databases_of, staged
+from torture.staging import ENGINES, alone, databases_of, staged
 
 # Tries are counted whatever comes of them, and so are uses.
 _NOTES = frozenset({"throttles", "credential_usage"})
@@ -66,12 +66,14 @@ class Figures:
 
 def faults(*, small: bool) -> None:
     for engine in ENGINES:
-        with TemporaryDirectory() as directory, databases_of(engine, Path(directory)) as databases:
-            figures = on(databases, engine, small=small)
-        whole = sum(figures.statements.values())
-        click.echo(
-            f"  {engine}: {figures.faults} faults at {whole} statements of {len(figures.statements)} kinds of request"
-        )
+        click.echo(f"  {alone(_of, engine, small)}")
+
+
+def _of(engine: str, small: bool) -> str:
+    with TemporaryDirectory() as directory, databases_of(engine, Path(directory)) as databases:
+        figures = on(databases, engine, small=small)
+    whole, kinds = sum(figures.statements.values()), len(figures.statements)
+    return f"{engine}: {figures.faults:,} faults at {whole} statements of {kinds} kinds of request"
 
 
 def on(databases: Databases, engine: str, *, small: bool) -> Figures:
@@ -205,7 +207,7 @@ def is_partly(answer: httpx.Response) -> bool:
     body = answer.json()
     codes = {error["extensions"]["code"] for error in body.get("errors", ())}
     payloads = list((body.get("data") or {}).values())
-    return codes == {"UNAVAILABLE"} and all(each and not each["userErrors"] for each in payloads)
+    return codes == {"UNAVAILABLE"} and all(each and not each.get("userErrors") for each in payloads)
 
 
 def is_unavailable(answer: httpx.Response) -> bool:
@@ -310,4 +312,4 @@ def _other_doors(stage: Stage) -> Iterator[Case]:
     yield Case("/oauth/introspect", inspecting)
     by_gateway = {"X-Sealkey-Gateway-Token": gateway}
     yield Case("/verify", asked("GET", "/verify", gateway, headers=by_gateway, auth=(key, secret)))
-    yield Case("/verify, a token", verifying_token)
+    yield Case("/verify by token", verifying_token)

@@ -23,7 +23,7 @@ _ALGORITHMS = ["PBES2-HS512+A256KW", "A256GCM"]
 # The most that joserfc takes, and more than the 210,000 that OWASP asks for with SHA-512.
 _ITERATIONS = 300_000
 _HEADER = {"alg": _ALGORITHMS[0], "enc": _ALGORITHMS[1], "cty": "jwk-set+json", "p2c": _ITERATIONS}
-_SECONDS = 30
+_SECONDS = 30.0
 
 
 class Sealing(Protocol):
@@ -124,7 +124,7 @@ def _run(setting: str, command: str, data: bytes) -> bytes:
             written, _ = process.communicate(data, timeout=_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # and what it started
-            raise KeyringUnreadable(f"{setting} did not end within {_SECONDS} seconds") from None
+            raise KeyringUnreadable(f"{setting} did not end within {_SECONDS:g} seconds") from None
     if process.returncode != 0:
         raise KeyringUnreadable(f"{setting} ended with exit status {process.returncode}")
     return written

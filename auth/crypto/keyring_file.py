@@ -25,16 +25,15 @@ def load_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
 
 def read_keyring_file(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
     """The keys in a file that must be there. Raises KeyringUnreadable."""
+    if not path.exists():
+        raise KeyringUnreadable(f"{path} is not there; the server makes it when it first starts")
     try:
-        return read_keyring(sealing.open(read_key_file(path)))
+        return read_keyring(sealing.open(_read(path)))
     except KeyringUnreadable as error:
         raise KeyringUnreadable(f"{path}: {error}") from None
 
 
-def read_key_file(path: Path) -> bytes:
-    """What a key file holds, sealed or not. Raises KeyringUnreadable."""
-    if not path.exists():
-        raise KeyringUnreadable("it is not there; the server makes it when it first starts")
+def _read(path: Path) -> bytes:
     try:
         if path.stat().st_mode & 0o077:
             raise KeyringUnreadable(f"others can read it; make it yours alone: chmod 600 {path}")

@@ -266,7 +266,7 @@ def test_the_key_that_signs_is_made_when_it_is_first_wanted(there: Deployment) -
     assert output(there.audit("checkpoint-key", "--account", "deployment", keys=path.read_text())) == first
     assert added["d"] not in first
     listed_ = run(there.data_dir, "keys", "list", database_url=there.rows.url).stdout
-    assert "checkpoint-signing-1    signs checkpoints\n" in listed_
+    assert "checkpoint-signing-1    signs checkpoints since " in listed_
     # Servers that run, and ones that start with what there was before, are none the worse.
     there.happen()
     output(there.audit("verify", keys=given))

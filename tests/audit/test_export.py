@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from models.ids import Kind, global_id
 from resolvers.audit_export import COLUMNS
 from tests.access_tokens.asking import bearer, gateway, personal
 from tests.audit.exporting import count, exported, get, listed, parsed, problem
+from tests.plugins.play import StartPlay
 from tests.support import bulk
 from tests.support.audit import events, user_id
 from tests.support.rows import row_id
@@ -252,6 +253,20 @@ def test_what_happens_meanwhile_is_not_in_it_and_who_goes_away_leaves_nothing_be
     assert until_idle(play) == 0
     play.generate("another")
     assert count(play) == before + 4
+
+
+def test_slow_readers_hold_nothing(start_play: StartPlay) -> None:
+    """However many they are: neither a connection to the database nor a lock."""
+    play = start_play(database_pool_size=2)
+    bulk.audit_events(play, play.alder, [{"summary": "long " * 90}] * 20_000)
+    client = play.administrator
+    with ExitStack() as reading:
+        for _ in range(4):
+            asked = httpx.stream("GET", f"{client.url}/audit/export?format=jsonl", headers=client.headers)
+            next(reading.enter_context(asked).iter_raw(1000))
+        play.generate("one")
+        play.generate("two")
+        assert play.operator.data("{ viewer { role } }") == {"role": "OPERATOR"}
 
 
 def until_idle(play: Play) -> int:

@@ -9,7 +9,7 @@ import pytest
 from tortoise.connection import get_connections
 
 from models import postgres_engine
-from models.database import connected, dialect, is_unavailable, migrate, ping, transaction
+from models.database import DatabaseUnusable, connected, dialect, is_unavailable, migrate, ping, transaction
 from tests.postgres import running_postgres
 from tests.support.rows import Rows
 
@@ -159,15 +159,15 @@ def test_a_server_that_was_restarted_is_asked_again() -> None:
 
 @pytest.mark.engine("postgres")
 def test_who_gets_no_connection_in_time_is_told_so(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_engine, "_WAIT_SECONDS", 0.1)
-
     async def run() -> None:
         async with connected(database_url, pool_size=POOL):
             async with all_connections():
+                monkeypatch.setattr(postgres_engine, "_WAIT_SECONDS", 0.1)
                 for what in (note(1), read()):
                     with pytest.raises(ConnectionError) as failed:
                         await what
                     assert is_unavailable(failed.value)
+                monkeypatch.undo()
             await none_is_lost(Rows(database_url))
 
     asyncio.run(run())
@@ -178,6 +178,27 @@ def test_of_several_hosts_the_one_that_takes_writes_is_used(database_url: str) -
     before, host, after = database_url.partition("127.0.0.1:")
     asyncio.run(migrate(f"{before}127.0.0.1:1,{host}{after}"))
     asyncio.run(migrate(f"{before}{host}{after.replace('/', ',127.0.0.1:1/')}"))
+
+
+@pytest.mark.engine("postgres")
+def test_where_no_host_takes_writes_the_database_is_unavailable(database_url: str) -> None:
+    before, host, after = database_url.partition("127.0.0.1:")
+    rows, several = Rows(database_url), f"{before}127.0.0.1:1,{host}{after}"
+    name = database_url.rpartition("/")[2]
+
+    async def run() -> None:
+        async with connected(several, pool_size=POOL):
+            await note(1)
+            await asyncio.to_thread(rows.execute, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+            await asyncio.to_thread(rows.execute, f"SELECT pg_terminate_backend(pid, 5000) {OTHERS}")
+            await asyncio.sleep(0.05)
+            with pytest.raises(Exception) as failed:  # noqa: PT011
+                await note(2)
+            assert is_unavailable(failed.value)
+
+    asyncio.run(run())
+    with pytest.raises(DatabaseUnusable):
+        asyncio.run(migrate(several))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+from collections.abc import Iterator
 from uuid import UUID
 
 import asyncpg
@@ -107,6 +108,62 @@ def test_a_user_may_be_given_all_else_anew(stocked: Rows) -> None:
         change("users", USER, "role = 'AUDITOR', status = 'DEACTIVATED'"),
         change("users", OPERATOR, "display_name = 'Somebody else'"),
         insertion("credentials", credential(predecessor_id=CREDENTIAL)),
+    )
+
+
+OTHER_KEY, RETIRED_KEY = "other-key", "retired-key"
+
+
+@pytest.fixture
+def with_keys(stocked: Rows) -> Iterator[Rows]:
+    """With a newer key, and one that was retired."""
+    for key_id, retired_at in ((OTHER_KEY, None), (RETIRED_KEY, START)):
+        row = {"id": key_id, "check_value": "1", "created_at": START, "retired_at": retired_at}
+        stocked.insert("server_keys", row)
+    yield stocked
+    stocked.execute(f"DELETE FROM server_keys WHERE id IN ('{OTHER_KEY}', '{RETIRED_KEY}')")
+
+
+ANEW = f"secret_hash = '{'1' * 64}'"
+_ONLY_UNDER_ANOTHER, _NOTHING_NEW = "only under another server key", "nothing new is made under a server key"
+_OF_KEYS = "a server key keeps its id and check value, and its retirement is final"
+KEY_RULES = {
+    "another hash under the same key": (change("credentials", CREDENTIAL, ANEW), _ONLY_UNDER_ANOTHER),
+    "another key for the same hash": (
+        change("credentials", CREDENTIAL, f"hashing_key_id = '{OTHER_KEY}'"),
+        _ONLY_UNDER_ANOTHER,
+    ),
+    "a hash under a retired key": (
+        change("credentials", CREDENTIAL, f"{ANEW}, hashing_key_id = '{RETIRED_KEY}'"),
+        _NOTHING_NEW,
+    ),
+    "a credential under a retired key": (
+        insertion("credentials", credential(hashing_key_id=RETIRED_KEY)),
+        _NOTHING_NEW,
+    ),
+    "a webhook under a retired key": (
+        insertion("webhook_endpoints", samples.webhook_endpoint(ACCOUNT, RETIRED_KEY)),
+        _NOTHING_NEW,
+    ),
+    "a key of another name": (f"UPDATE server_keys SET id = 'key-4' WHERE id = '{OTHER_KEY}'", _OF_KEYS),
+    "another check value": (f"UPDATE server_keys SET check_value = '2' WHERE id = '{OTHER_KEY}'", _OF_KEYS),
+    "a key that comes back": (f"UPDATE server_keys SET retired_at = NULL WHERE id = '{RETIRED_KEY}'", _OF_KEYS),
+}
+
+
+@pytest.mark.parametrize("name", KEY_RULES)
+def test_what_is_made_under_a_key_stays_with_it_and_a_retired_one_makes_nothing(with_keys: Rows, name: str) -> None:
+    statement, told = KEY_RULES[name]
+    assert told in str(refusal(with_keys, statement))
+
+
+def test_a_secret_can_be_hashed_anew_whatever_became_of_its_credential(with_keys: Rows) -> None:
+    permit(
+        with_keys,
+        *(
+            change("credentials", id_, f"{ANEW}, hashing_key_id = '{OTHER_KEY}'")
+            for id_ in (CREDENTIAL, REVOKED_CREDENTIAL, ROTATED_CREDENTIAL)
+        ),
     )
 
 

@@ -114,6 +114,21 @@ HARMLESS = {
             "service_identities_are_fixed before update",
             "services_keep_their_account before update",
             "users_keep_their_account before update",
+            "audit_chains_are_kept before delete",
+            "audit_chains_are_not_truncated before truncate",
+            "audit_chains_only_grow before update",
+            "audit_events_are_not_replaced before insert",
+            "audit_chains_are_not_replaced before insert",
+            "server_keys_retired_stay_retired before update",
+            "credentials_are_hashed_anew_under_another_key before update",
+        )
+    },
+    **{
+        f"trigger {name}": "only for server keys that were retired, which is done when all servers are new"
+        for name in (
+            "credentials_are_made_under_living_keys before insert",
+            "credentials_are_hashed_anew_under_living_keys before update",
+            "webhook_endpoints_are_made_under_living_keys before insert",
         )
     },
 }

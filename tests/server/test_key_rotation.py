@@ -241,6 +241,7 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
         logged = follow(play)
         assert told in logged
         assert logged.count("keys_not_taken") == 1
+        assert ready(play) == "keys_unreadable"
         assert is_active(play, token)
     path.unlink()
     assert "is not there" in follow(play)
@@ -250,6 +251,11 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
     path.chmod(0o600)
     rotate(play)
     assert published(play.server.url) == [OLD, NEW]
+    assert ready(play) == "ok"
+
+
+def ready(play: Play) -> str:
+    return httpx.get(f"{play.server.url}/readyz").text
 
 
 def test_a_file_from_before_a_rotation_is_refused_at_start(day_play: Play) -> None:
@@ -336,7 +342,7 @@ def test_keys_in_the_environment_are_not_rotated_and_what_to_do_is_told(data_dir
 def test_without_keys_none_are_made(tmp_path: Path, database_url: str) -> None:
     for words in (("list",), ("rotate",)):
         told = error_of(run(tmp_path / "data", "keys", *words, database_url=database_url))
-        assert told.endswith("server-keys.json: it is not there; the server makes it when it first starts")
+        assert told.endswith("server-keys.json is not there; the server makes it when it first starts")
     assert not (tmp_path / "data").exists()
 
 

@@ -73,13 +73,12 @@ WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_file_that_is_wrong_is_refused_in_one_sentence(data_dir: Path, database_url: str, name: str) -> None:
-    content, told = WRONG[name]
+def test_a_file_that_is_wrong_is_refused_in_one_sentence(data_dir: Path, database_url: str) -> None:
     path = key_file(data_dir)
     before = path.read_bytes()
-    path.write_bytes(content(before))
-    assert start(data_dir, database_url).removeprefix(f"{path}: ").startswith(told)
+    for name, (content, told) in WRONG.items():
+        path.write_bytes(content(before))
+        assert start(data_dir, database_url).removeprefix(f"{path}: ").startswith(told), name
     path.write_bytes(before)
     assert run(data_dir, "keys", "list", database_url=database_url).exit_code == 0
 
@@ -217,6 +216,26 @@ def test_all_keys_rotate_at_once(data_dir: Path, database_url: str) -> None:
     assert leaked.exit_code == 0
     keys = {key["kid"]: key for key in json.loads(key_file(data_dir).read_bytes())["keys"]}
     assert keys["sealing-1"]["exp"] == keys["sealing-2"]["exp"] == keys["sealing-3"]["nbf"]
+
+
+def test_keys_for_checkpoints_rotate_too_and_stay(data_dir: Path, database_url: str) -> None:
+    settings = {"database_url": database_url}
+    assert run(data_dir, "audit", "checkpoint-key", **settings).exit_code == 0
+    rotated = run(data_dir, "keys", "rotate", "--purpose", "checkpoint-signing", **settings)
+    assert rotated.stdout.startswith("checkpoint-signing-2 signs checkpoints from ")
+    listed = run(data_dir, "keys", "list", **settings).stdout
+    assert "checkpoint-signing-1    signs checkpoints since " in listed
+    assert "checkpoint-signing-2    signs checkpoints from " in listed
+    told = error_of(run(data_dir, "keys", "retire", "checkpoint-signing-1", **settings))
+    assert told == "checkpoint-signing-1 stays: the checkpoints that it signed are verified with it."
+
+
+def test_keys_of_a_sealed_file_sign_checkpoints(data_dir: Path, database_url: str) -> None:
+    settings = {"database_url": database_url, "keys_passphrase": "a passphrase of some words"}
+    assert run(data_dir, "keys", "seal", **settings).exit_code == 0
+    assert run(data_dir, "audit", "checkpoint", **settings).exit_code == 0
+    assert key_file(data_dir).read_bytes().startswith(b"eyJ")
+    assert "checkpoint-signing-1" in run(data_dir, "keys", "list", **settings).stdout
 
 
 def test_a_key_retires_by_the_command(data_dir: Path, database_url: str) -> None:

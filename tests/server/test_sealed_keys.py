@@ -7,17 +7,20 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwe
 from joserfc.jwk import OctKey
+from pydantic import SecretStr
 
 from auth.crypto import key_sealing, keyring_file
 from auth.crypto.key_sealing import ByCommand, UnderPassphrase
-from auth.crypto.keyring import KeyringUnreadable, generate_keyring
-from auth.crypto.keyring_file import load_keyring, read_keyring_file
+from auth.crypto.keyring import KeyringUnreadable, Purpose, add_keys, generate_keyring
+from auth.crypto.keyring_file import load_keyring, read_keyring_file, replace_keyring
 from auth.crypto.secret import Secret
 from tests.docs.markdown import page
-from tests.support.command import Serving, error_of, run
+from tests.plugins.play import StartPlay
+from tests.support.command import error_of, run
 from tests.support.world import OPERATOR, PASSWORD
 
 PASSPHRASE, OTHER = "a passphrase of some words", "another passphrase"
@@ -129,20 +132,15 @@ def test_what_can_not_be_opened_is_one_sentence_at_start(data_dir: Path, databas
         assert error_of(failed).startswith(f"{path}: the ")
 
 
-def test_a_server_takes_a_rotation_of_a_sealed_file(data_dir: Path, database_url: str) -> None:
-    settings = {"database_url": database_url, "keys_passphrase": PASSPHRASE}
-    run(data_dir, "keys", "seal", **settings)
-    with Serving(data_dir, **settings) as server:
-        server.wait()
-        import httpx
-
-        assert run(data_dir, "keys", "rotate", **settings).exit_code == 0
-        for _ in range(600):
-            keys = httpx.get(f"{server.url}/.well-known/jwks.json").json()["keys"]
-            if len(keys) == 2:
-                break
-        assert len(keys) == 2
-    assert "keys_not_taken" not in server.errors
+def test_a_server_takes_a_rotation_of_a_sealed_file(start_play: StartPlay) -> None:
+    play = start_play(keys_passphrase=SecretStr(PASSPHRASE))
+    path = play.server.data_dir / "server-keys.json"
+    now = play.clock.now
+    changed = add_keys(path.read_bytes(), [Purpose.TOKEN_SIGNING], now=now, starts_at=now, ends={})
+    replace_keyring(path, changed, UNDER)
+    play.server.run(lambda _: play.server.app.state.housekeeping.follow_keys())
+    keys = httpx.get(f"{play.server.url}/.well-known/jwks.json").json()["keys"]
+    assert [key["kid"] for key in keys] == ["token-signing-1", "token-signing-2"]
 
 
 def test_sealed_keys_may_be_given_in_the_environment(data_dir: Path, database_url: str) -> None:
@@ -194,7 +192,7 @@ def script(tmp_path: Path, text: str) -> str:
 FAILING = {
     "that fails": ("echo hunter2 >&2; exit 3", "SEALKEY_KEYS_UNSEAL_COMMAND ended with exit status 3"),
     "that says something else": ("echo hunter2", "the key file is not a JWK Set as Sealkey writes it"),
-    "that never ends": ("sleep 600", "SEALKEY_KEYS_UNSEAL_COMMAND did not end within 1 seconds"),
+    "that never ends": ("sleep 600", "SEALKEY_KEYS_UNSEAL_COMMAND did not end within 0.2 seconds"),
 }
 
 
@@ -202,7 +200,7 @@ FAILING = {
 def test_a_command_that_does_not_open_the_file_is_told_without_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(key_sealing, "_SECONDS", 1)
+    monkeypatch.setattr(key_sealing, "_SECONDS", 0.2)
     text, told = FAILING[name]
     path = tmp_path / "server-keys.json"
     path.write_bytes(b"sealed")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -42,6 +43,8 @@ def error_of(result: Result) -> str:
 class Serving:
     """`sealkey serve` in a process of its own, stopped at the end of the block."""
 
+    command: Sequence[str | Path] = (SEALKEY,)
+
     def __init__(self, data_dir: Path, *arguments: str, **settings: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -49,7 +52,7 @@ class Serving:
         with tempfile.TemporaryFile("w+") as errors:
             self._errors = os.fdopen(os.dup(errors.fileno()), "r")
             self._process = subprocess.Popen(
-                [SEALKEY, "serve", "--port", str(port), *arguments],
+                [*self.command, "serve", "--port", str(port), *arguments],
                 env={"PATH": os.defpath, **environment(data_dir, **settings)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
