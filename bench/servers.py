@@ -178,6 +178,7 @@ def running_sealkey(
         "SEALKEY_KEYS_FILE": str(data.keys_file),
         "SEALKEY_ISSUER": ISSUER,
         "SEALKEY_USAGE_FLUSH_SECONDS": str(flushes_every),
+        "SEALKEY_DRAIN_SECONDS": "0",
         **(settings or {}),
     }
     command = [*SEALKEY, "serve", "--port", str(port), "--workers", str(workers)]

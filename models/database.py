@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import asyncpg
 from tortoise import Tortoise
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
+from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connections
 from tortoise.exceptions import (
     BaseORMException,
@@ -268,6 +270,11 @@ def connections() -> Connections | None:
     # Who waits, the pool does not tell: it is whom its queue has promised a connection.
     waiting = sum(not promised.done() for promised in pool._queue._getters)
     return Connections(pool.get_max_size(), size, size - pool.get_idle_size(), waiting)
+
+
+def traceable_clients() -> list[type]:
+    """The classes whose methods execute statements, inside of transactions and outside."""
+    return [SqliteClient] if is_sqlite() else [AsyncpgDBClient]
 
 
 def dialect() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import strawberry
 from graphql import get_named_type
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.base import StrawberryObjectDefinition
 
 import schema.enums
 from schema.budget import Allowance
@@ -61,12 +62,22 @@ class Api(strawberry.Schema):
             for argument in mutation.args.values():
                 argument.description = argument.description or get_named_type(argument.type).description
 
+    def conceal_values(self) -> None:
+        """What is taken and answered may be a secret, so that in Python, too, none of it shows what is in it."""
+        for entry in self.schema_converter.type_map.values():
+            if isinstance(entry.definition, StrawberryObjectDefinition):
+                entry.definition.origin.__repr__ = _without_values  # type: ignore[assignment]
+
     @cached_property
     def executor(self) -> Executor:
         """What executes operations."""
         take_input_as_it_is(self._schema)
         tell_of_any_type(self._schema)
         return Executor(self._schema, self.limits, self.allowance)
+
+
+def _without_values(value: object) -> str:
+    return f"{type(value).__name__}(…)"
 
 
 def build_api(
@@ -90,4 +101,5 @@ def build_api(
     trusted = read_manifest(trusted_documents, api.executor) if trusted_documents else None
     api.documents = PersistedDocuments(trusted, automatic=persisted_queries)
     api.describe_inputs()
+    api.conceal_values()
     return api

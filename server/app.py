@@ -1,11 +1,12 @@
 """The front door: all the wiring on one screen."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -35,8 +36,12 @@ from server.metrics import is_kept, merged, metrics, publish
 from server.request_counts import RequestCounts
 from server.settings import Settings, load_settings
 from server.stopping import Stopping, stop_gently
+from server.tracing import Traced, tracing_asked_for
 from server.verify import is_verify, verify
 from server.workers import DIRECTORY, Workers
+
+if TYPE_CHECKING:
+    from server.spans import Tracing
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 
@@ -44,20 +49,29 @@ GRAPHIQL_DIST = Path(__file__).parent.parent / "graphiql" / "dist"
 class Server(Starlette):
     """Starlette, but for the two paths that are too busy for its routing and middleware."""
 
-    def __init__(self, graphql: ASGIApp, counts: RequestCounts, **named: Any) -> None:
-        super().__init__(middleware=[Middleware(RequestLog, counts), Middleware(Admission)], **named)
-        self._graphql = RequestLog(Admission(graphql), counts)
-        self.state.counts = counts
+    def __init__(self, graphql: ASGIApp, counts: RequestCounts, tracing: "Tracing | None", **named: Any) -> None:
+        outside = [Middleware(Traced, tracing)] if tracing else []
+        super().__init__(middleware=[*outside, Middleware(RequestLog, counts), Middleware(Admission)], **named)
+        self._graphql: ASGIApp = RequestLog(Admission(graphql), counts)
+        self._verify: ASGIApp = self._answer_check
+        if tracing:
+            self._graphql, self._verify = Traced(self._graphql, tracing), Traced(self._verify, tracing)
+        self.state.counts, self.state.tracing = counts, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
         if is_verify(path):
-            await verify(self.state.deployment, self.state.checks_gate, self.state.counts, scope, send)
+            scope["app"] = self
+            await self._verify(scope, receive, send)
         elif path == "/graphql":
             scope["app"] = self
             await self._graphql(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    async def _answer_check(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        state = self.state
+        await verify(state.deployment, state.checks_gate, state.counts, state.tracing, scope, send)
 
 
 def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
@@ -71,17 +85,23 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.gate, app.state.checks_gate = Gate(settings.bounds), Gate(settings.bounds)
             app.state.stopping, app.state.not_ready = Stopping(), set[str]()
             app.state.workers = Workers(os.environ.get(DIRECTORY), is_kept, merged)
+            if tracing:
+                tracing.trace_statements()
             stop_gently(app.state.stopping, settings.drain_seconds)
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
             async with housekeeping(deployment, settings, partial(publish, app.state)) as app.state.housekeeping:
                 yield
             publish(app.state)
+        if tracing:
+            await asyncio.to_thread(tracing.close)
 
     api, counts = api_for(settings), RequestCounts()
+    tracing = tracing_asked_for()
     endpoint = GraphQLEndpoint(api, strict_status=settings.graphql_strict_status)
     return Server(
         GraphQLEventStreams(api, otherwise=endpoint),
         counts,
+        tracing,
         routes=[
             Route("/", to_graphiql),
             WebSocketRoute("/graphql", GraphQLWebSocket(api)),
@@ -109,8 +129,9 @@ def api_for(settings: Settings) -> Api:
 
 def create_app_from_environment() -> Starlette:
     """For uvicorn's workers, which can only be given a name."""
-    configure_logs()
-    return create_app(load_settings())
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    return create_app(settings)
 
 
 @asynccontextmanager

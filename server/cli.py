@@ -31,9 +31,11 @@ from server.audit_commands import audit
 from server.command import command
 from server.demo import Person, prepare_demo
 from server.key_words import describe_keys, describe_rotation
+from server.listening import listen_more_often
 from server.logs import configure_logs
 from server.settings import Settings, load_settings, under_passphrase
 from server.supervisor import serve_with_workers
+from server.tracing import tracing_asked_for
 from server.wire_protocol import WEBSOCKETS, WireProtocol
 
 
@@ -319,11 +321,12 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            await listen_more_often(self)
             self._say()
 
 
 def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
-    configure_logs()
+    configure_logs(settings.log_level, settings.log_format)
     server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
     with suppress(SystemExit):  # with which uvicorn says that it could not
         server.run()
@@ -350,7 +353,7 @@ def _refuse_an_address_in_use(settings: Settings) -> None:
 def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
     _say_where(settings)
-    configure_logs()
+    configure_logs(settings.log_level, settings.log_format)
     app = "server.app:create_app_from_environment"
     serve_with_workers(uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings)))
 
@@ -373,6 +376,8 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
 
 async def _confirm(settings: Settings) -> None:
     """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+    if tracing := tracing_asked_for():
+        tracing.close()
     api_for(settings)
     _look_for_damage(settings)
     async with deployed(settings):

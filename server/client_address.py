@@ -20,6 +20,12 @@ def client_address(request: HTTPConnection, trusted_proxies: Networks) -> str | 
     return str(_first_untrusted(address, reversed(hops), trusted_proxies))
 
 
+def is_proxy(request: HTTPConnection, trusted_proxies: Networks) -> bool:
+    """Whether the socket's address is a trusted proxy's."""
+    address = _parsed(request.client.host) if request.client else None
+    return address is not None and any(address in network for network in trusted_proxies)
+
+
 def _first_untrusted(address: Address, hops: Iterable[str], trusted_proxies: Networks) -> Address:
     for hop in hops:
         if not any(address in network for network in trusted_proxies):

@@ -17,6 +17,7 @@ from resolvers.key_changes import RotationRefused
 from schema.manifest import ManifestUnusable
 from server.demo import DemoRefused
 from server.settings import SettingsUnusable
+from server.tracing import TracingUnusable
 
 Arguments = ParamSpec("Arguments")
 
@@ -31,6 +32,7 @@ _EXPECTED = (
     ManifestUnusable,
     NoSuchChain,
     CheckpointRefused,
+    TracingUnusable,
 )
 
 

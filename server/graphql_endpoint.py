@@ -23,6 +23,7 @@ from server.graphql_caller import CallerUnknown, context_of
 from server.graphql_request import JSON, BadRequest, GraphQLRequest, media_type_for, read_request
 from server.identification import write_session_cookie
 from server.request_counts import RequestCounts
+from server.tracing import note
 
 
 class GraphQLEndpoint:
@@ -57,7 +58,9 @@ class GraphQLEndpoint:
         except Exception as error:  # noqa: BLE001  (whoever asks is told so in JSON)
             return answer({"errors": [fault(error)]}, 503 if is_unavailable(error) else 500, media_type)
         counts: RequestCounts = request.app.state.counts
-        counts.executed(kinds[0] if kinds else "none", codes_in(body), perf_counter() - began)
+        kind, codes = kinds[0] if kinds else "none", codes_in(body)
+        counts.executed(kind, codes, perf_counter() - began)
+        note(request.scope, {"graphql.operation.type": kind, **({"error.type": codes[0]} if codes else {})})
         response = answer(body, status_of(body, media_type, strict=self._strict), media_type)
         write_session_cookie(request, context.reply, response.headers)
         return response

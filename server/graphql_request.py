@@ -48,6 +48,9 @@ class GraphQLRequest(NamedTuple):
     document_id: str | None
     queries_only: bool = False
 
+    def __repr__(self) -> str:
+        return "GraphQLRequest(…)"
+
 
 async def read_request(request: Request) -> GraphQLRequest:
     """Raises BadRequest."""

@@ -5,6 +5,7 @@ errors are not, since they can hold secrets.
 """
 
 import logging
+import re
 import sys
 import traceback
 from collections import Counter
@@ -16,12 +17,13 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from models.database import is_unavailable
+from server.client_address import is_proxy
 from server.request_counts import RequestCounts
 
 faults: Counter[str] = Counter()
@@ -30,24 +32,28 @@ faults: Counter[str] = Counter()
 log = structlog.get_logger("sealkey")
 
 _NOBODY_TO_ANSWER = 499  # as nginx logs it
+_REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 
 def _as_json(event: Any, **_options: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
-def configure_logs() -> None:
+def configure_logs(level: str = "info", form: str = "json") -> None:
+    """From `level` on, as JSON for machines or as text for people."""
+    text = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=_as_json),
+            structlog.processors.JSONRenderer(serializer=_as_json) if form == "json" else text,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    for name in ("uvicorn", "asyncio", "asyncpg"):
+    for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3"):
         logger = logging.getLogger(name)
         # What is for those who work on uvicorn tells of messages and addresses as they came.
         logger.handlers, logger.propagate = [_LikeOurs(logging.INFO)], False
@@ -93,6 +99,17 @@ def _fault(error: Exception, error_id: str) -> PlainTextResponse:
     return PlainTextResponse(f"Something went wrong here. The log has it under {error_id}.\n", status_code=500)
 
 
+def request_id_of(request: HTTPConnection) -> str:
+    """The X-Request-Id that a trusted proxy has sent, if it is one of ordinary characters; else a new one. Whoever
+    else could choose it could make others' lines look like theirs."""
+    trusted = request.app.state.settings.trusted_proxies
+    if trusted and is_proxy(request, trusted):
+        given = request.headers.get("x-request-id", "")
+        if _REQUEST_ID.fullmatch(given):
+            return given
+    return uuid4().hex
+
+
 class RequestLog:
     """Gives every request an id, answers it as X-Request-Id, and logs a line when it is done; as it does for every
     WebSocket, which has no answer."""
@@ -101,15 +118,15 @@ class RequestLog:
         self.app, self.counts = app, counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = uuid4().hex
-        if scope["type"] == "http":
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
-                await self._answer(request_id, scope, receive, send)
-        elif scope["type"] == "websocket":
-            with structlog.contextvars.bound_contextvars(request_id=request_id):
-                await self._converse(scope, receive, send)
-        else:
+        if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
+            return
+        request_id = request_id_of(HTTPConnection(scope))
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            if scope["type"] == "http":
+                await self._answer(request_id, scope, receive, send)
+            else:
+                await self._converse(scope, receive, send)
 
     async def _answer(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = perf_counter(), 0

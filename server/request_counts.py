@@ -22,6 +22,11 @@ def route_of(path: str) -> str:
     return next((route for route in _BELOW if path == route or path.startswith(f"{route}/")), "other")
 
 
+def method_of(method: str) -> str:
+    """Of the few that there are."""
+    return method if method in _METHODS else "other"
+
+
 class Durations:
     """How many took up to each of BUCKETS and no less, how many took longer, and all of them together, in seconds."""
 
@@ -53,7 +58,7 @@ class RequestCounts:
 
     def answered(self, path: str, method: str, status: int, seconds: float) -> None:
         route = route_of(path)
-        self.requests[route, method if method in _METHODS else "other", status] += 1
+        self.requests[route, method_of(method), status] += 1
         self.durations[route].add(seconds)
 
     def executed(self, kind: str, codes: Iterable[str], seconds: float) -> None:

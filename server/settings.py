@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     """And how long it then waits for what it has begun."""
     metrics_token: SecretStr = SecretStr("")
     """What /metrics is shown to; empty: to nobody."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+    """For machines, or for people at a terminal."""
     operations_at_once: Annotated[int, Field(ge=1, le=10_000)] = 32
     """Of one worker: what it works on at once. What comes beyond this waits; and what comes beyond that is refused."""
     operations_waiting: Annotated[int, Field(ge=0, le=100_000)] = 256
@@ -99,7 +102,7 @@ class Settings(BaseSettings):
     webhook_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks that webhooks may be sent to although they are not public, also by plain http, as a JSON list."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks whose X-Forwarded-For is believed, as a JSON list: ["10.0.0.0/8"]."""
+    """Networks whose X-Forwarded-For and X-Request-Id are believed, as a JSON list: ["10.0.0.0/8"]."""
     oidc_issuer: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+)?$")] = ""
     """An OpenID provider whose tokens sign users in; empty: none."""
     oidc_audience: str = ""

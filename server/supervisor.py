@@ -8,6 +8,7 @@ import time
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from server.listening import several_times
 from server.workers import DIRECTORY
 
 _LOOKS_EVERY = 0.05
@@ -35,4 +36,4 @@ def serve_with_workers(config: uvicorn.Config) -> None:
     """Until it is told to stop. The workers have a directory in common."""
     with tempfile.TemporaryDirectory(prefix="sealkey-workers-") as directory:
         os.environ[DIRECTORY] = directory
-        Supervisor(config, [config.bind_socket()]).run()
+        Supervisor(config, several_times(config.bind_socket())).run()

@@ -15,6 +15,7 @@ from binascii import a2b_base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import orjson
@@ -32,6 +33,10 @@ from server.gate import RETRY_AFTER, Gate, Overloaded
 from server.identification import find_gateway, remembered_gateway
 from server.logs import log_fault
 from server.request_counts import RequestCounts
+from server.tracing import check_span
+
+if TYPE_CHECKING:
+    from server.spans import Tracing
 
 PATH = "/verify"
 BEGAN = "sealkey.began"
@@ -94,7 +99,9 @@ def is_verify(path: str) -> bool:
     return path == PATH or path.startswith("/verify/")
 
 
-async def verify(deployment: Deployment, gate: Gate, counts: RequestCounts, scope: Scope, send: Send) -> None:
+async def verify(
+    deployment: Deployment, gate: Gate, counts: RequestCounts, tracing: "Tracing | None", scope: Scope, send: Send
+) -> None:
     """200 to let in, 401 or 403 not to; the code says why. 400 where the gateway is not set up right, 503 where it
     can't be decided now. What takes the database passes the gate."""
     wants_json, began = False, scope.get("state", {}).get(BEGAN) or get_running_loop().time()
@@ -107,7 +114,8 @@ async def verify(deployment: Deployment, gate: Gate, counts: RequestCounts, scop
             arrived = get_running_loop().time()
             async with gate.passed():
                 began += get_running_loop().time() - arrived
-                verdict = await answered_soon(_later(deployment, asked, scope["client"], began))
+                with check_span(tracing):
+                    verdict = await answered_soon(_later(deployment, asked, scope["client"], began))
             counts.durations[PATH].add(get_running_loop().time() - arrived)
     except Overloaded:
         counts.verify_failures["UNAVAILABLE"] += 1

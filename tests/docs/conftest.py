@@ -30,7 +30,8 @@ class Demo:
 @pytest.fixture
 def demo(empty_database_url: str, tmp_path: Path) -> Iterator[Demo]:
     port = _free_port()
-    settings = {"SEALKEY_DATA_DIR": str(tmp_path / "data"), "SEALKEY_DATABASE_URL": empty_database_url}
+    settings = {"SEALKEY_DATA_DIR": str(tmp_path / "data"), "SEALKEY_DRAIN_SECONDS": "0"}
+    settings["SEALKEY_DATABASE_URL"] = empty_database_url
     log = tmp_path / "demo.log"
     with (
         log.open("w") as errors,

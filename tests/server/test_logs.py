@@ -1,6 +1,7 @@
 """The log of a server: what clients do is no fault of its own, and each line is JSON."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -121,3 +122,34 @@ logging.getLogger("tortoise.db_client").debug("%s: %s", "SELECT ?", ["of somebod
 """
     ran = subprocess.run([sys.executable, "-c", logging_everything], capture_output=True, text=True, check=True)
     assert ran.stderr.splitlines()[-1].endswith("SELECT ?: …")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "given", "is_taken"),
+    [
+        ('["127.0.0.0/8"]', "of-the-proxy/1.a:b_c+d=", True),
+        ('["127.0.0.0/8"]', "x" * 129, False),
+        ('["127.0.0.0/8"]', 'not "ordinary"', False),
+        ('["10.0.0.0/8"]', "of-anybody", False),
+    ],
+)
+def test_a_request_id_is_taken_over_from_trusted_proxies(
+    start_play: Any, proxies: str, given: str, is_taken: bool
+) -> None:
+    play = start_play(trusted_proxies=json.loads(proxies))
+    answered = httpx.get(f"{play.server.url}/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"]
+    assert (answered == given) is is_taken
+    assert is_taken or re.fullmatch("[0-9a-f]{32}", answered)
+
+
+def test_logs_are_for_people_where_that_is_set_and_from_the_level_that_is_set(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with Serving(tmp_path_factory.mktemp("text"), log_format="text") as server:
+        server.wait()
+        httpx.get(f"{server.url}/healthz")
+    assert re.search(r"\[info +\] request .*path=/healthz", server.errors)
+    with Serving(tmp_path_factory.mktemp("quiet"), log_level="warning") as server:
+        server.wait()
+        httpx.get(f"{server.url}/healthz")
+    assert server.errors == ""

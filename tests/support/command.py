@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from click.testing import CliRunner, Result
 
@@ -41,19 +41,21 @@ def error_of(result: Result) -> str:
 
 
 class Serving:
-    """`sealkey serve` in a process of its own, stopped at the end of the block."""
+    """`sealkey serve` in a process of its own, stopped at the end of the block; `variables` are further ones of its
+    environment, that are no settings."""
 
     command: Sequence[str | Path] = (SEALKEY,)
 
-    def __init__(self, data_dir: Path, *arguments: str, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, variables: Any = None, **settings: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
+        self._was_asked = False
         with tempfile.TemporaryFile("w+") as errors:
             self._errors = os.fdopen(os.dup(errors.fileno()), "r")
             self._process = subprocess.Popen(
                 [*self.command, "serve", "--port", str(port), *arguments],
-                env={"PATH": os.defpath, **environment(data_dir, **settings)},
+                env={"PATH": os.defpath, **environment(data_dir, **settings), **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -68,11 +70,13 @@ class Serving:
         return self._process.pid
 
     def stop(self) -> None:
-        """Asks it to end."""
+        """Asks it to end; the second time, at once."""
+        self._was_asked = True
         self._process.terminate()
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if not self._was_asked:
+            self.stop()
         self.output += self._process.communicate(timeout=30)[0]
         self._all_errors = self.errors
         self._errors.close()
