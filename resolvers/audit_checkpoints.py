@@ -22,7 +22,6 @@ from auth.crypto.signed_note import (
 )
 from models.database import transaction
 from models.server_key import ServerKey
-from resolvers.audit import EventType, record
 from resolvers.audit_chains import chain_name, chain_of_name
 from resolvers.audit_verification import Verified
 from resolvers.caller import Caller
@@ -56,11 +55,8 @@ async def make_signing_key(caller: Caller, file: KeyFile) -> Keyring:
         purpose, now = Purpose.CHECKPOINT_SIGNING, caller.now
         changed = add_keys(data, [purpose], now=now, starts_at=now, ends={}, known=known)
         keyring = read_keyring(changed)
-        (key_id,) = keyring.checkpoint_keys
         async with transaction():
-            await remember_keys(keyring.check_values(), now)
-            told = f"The server key {key_id} was added, to sign checkpoints of the audit log"
-            await record(caller, EventType.SERVER_KEY_ADDED, told, account_id=None)
+            await remember_keys(caller, keyring)
             # After the event: where the file can't be written, neither is the event.
             replace_keyring(file.path, changed, file.sealing)
     return keyring

@@ -38,10 +38,10 @@ class ServerKeys(Protocol):
     def trouble(self) -> str | None:
         """What is wrong with the keys that it was to take last; None: nothing."""
 
-    async def confirm(self, now: datetime, *, some_lost: bool = False) -> None:
+    async def confirm(self, caller: "Caller", *, some_lost: bool = False) -> None:
         """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
 
-    async def follow(self, now: datetime) -> None:
+    async def follow(self, caller: "Caller") -> None:
         """Looks whether there are others. Raises KeyringUnreadable, once for each thing that is wrong."""
 
 

@@ -15,7 +15,7 @@ from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.credentials import revoke_hashed_under
 from resolvers.key_needs import what_needs
-from resolvers.server_keys import remember_keys
+from resolvers.server_keys import remember_keys, verb
 
 # The longest that an access token can live by any setting there may have been, and what clocks may differ by.
 BELIEVED_AFTERWARDS = timedelta(days=1, minutes=5)
@@ -67,10 +67,9 @@ async def rotate_keys(
         versions = [after.versions(purpose) for purpose in purposes]
         sealed = file.sealing.seal(changed)  # which may take a while, and nobody is to wait for
         async with transaction():
-            await remember_keys(after.check_values(), caller.now)
-            for *_, added in versions:
-                await _record_added(caller, added.id, f"to {_verb(added.id)} from {write_instant(starts_at)}")
-            # Last of all: where the file can't be written, nothing else is.
+            await remember_keys(caller, after)
+            # Last of all: where the file can't be written, nothing else is. Where this is killed before all else is
+            # certain, whoever reads the file next sees to the rest.
             replace_keyring(file.path, sealed)
     return Rotation([added for *_, added in versions], [key for *older, _ in versions for key in older])
 
@@ -91,9 +90,10 @@ async def retire_key(caller: Caller, file: KeyFile, key_id: str, *, forced: bool
         sealed = file.sealing.seal(data if is_lost else remove_key(data, key_id))
         async with transaction():
             told = f"The server key {key_id} was retired{', being lost' if is_lost else ''}"
-            await ServerKey.filter(id=key_id).update(retired_at=caller.now)
-            await record(caller, EventType.SERVER_KEY_RETIRED, told, account_id=None)
-            replace_keyring(file.path, sealed)
+            if await ServerKey.filter(id=key_id, retired_at__isnull=True).update(retired_at=caller.now):
+                await record(caller, EventType.SERVER_KEY_RETIRED, told, account_id=None)
+        # Once that is certain: a key that is retired and in the file does nothing, one that is neither is missing.
+        replace_keyring(file.path, sealed)
     return revoked
 
 
@@ -101,9 +101,7 @@ def _check_none_waits(caller: Caller, keyring: Keyring, purposes: Collection[Pur
     for purpose in purposes:
         for key in keyring.versions(purpose):
             if key.starts_at > caller.now.timestamp():
-                raise RotationRefused(
-                    f"{key.id} was added before and does not {_verb(key.id)} yet: wait until it does."
-                )
+                raise RotationRefused(f"{key.id} was added before and does not {verb(key.id)} yet: wait until it does.")
 
 
 async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_lost: bool) -> None:
@@ -134,19 +132,6 @@ async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_
             f"Tokens that {key_id} signed are believed still; `sealkey keys list` shows how long. After a leak, "
             "`sealkey keys rotate --compromised` ends them."
         )
-
-
-async def _record_added(caller: Caller, key_id: str, told: str) -> None:
-    await record(caller, EventType.SERVER_KEY_ADDED, f"The server key {key_id} was added, {told}", account_id=None)
-
-
-def _verb(key_id: str) -> str:
-    match purpose_of(key_id):
-        case Purpose.TOKEN_SIGNING | Purpose.CHECKPOINT_SIGNING:
-            return "sign"
-        case Purpose.SEALING:
-            return "seal"
-    return "hash"
 
 
 def _what_to_do(key_id: str) -> str:

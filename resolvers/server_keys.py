@@ -3,15 +3,17 @@ the first login; and a key that was added to the file, or retired, is so everywh
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from auth.crypto.key_sealing import Sealing, Unsealed
-from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, version_of
+from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, purpose_of, version_of
 from auth.crypto.keyring_file import load_keyring, read_keyring_file, stamp
 from models.database import transaction
 from models.instants import write_instant
 from models.server_key import ServerKey
+from resolvers.audit import EventType, record
+from resolvers.caller import Caller
 from resolvers.key_needs import what_needs
 
 # Keys are compared with the database again: a copy of the file, which nobody has replaced, may lack one by now.
@@ -31,18 +33,18 @@ class GivenKeys:
         """What is wrong with the keys by what the database knows; None: nothing."""
         return self._disagreement
 
-    async def confirm(self, now: datetime, *, some_lost: bool = False) -> None:
+    async def confirm(self, caller: Caller, *, some_lost: bool = False) -> None:
         """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
-        self._asks_again_at = now + _ASK_AGAIN
-        self.keyring = await confirm_keys(self._given, now, some_lost=some_lost)
+        self._asks_again_at = caller.now + _ASK_AGAIN
+        self.keyring = await confirm_keys(caller, self._given, some_lost=some_lost)
 
-    async def follow(self, now: datetime) -> None:
+    async def follow(self, caller: Caller) -> None:
         """Looks again at what the database knows. Raises KeyringUnreadable, once for each thing that is wrong."""
-        if self._asks_again_at is not None and now < self._asks_again_at:
+        if self._asks_again_at is not None and caller.now < self._asks_again_at:
             return
         told, self._disagreement = self._disagreement, None
         try:
-            await self.confirm(now)
+            await self.confirm(caller)
         except KeyringUnreadable as error:
             self._disagreement = str(error)
             if told != self._disagreement:
@@ -64,7 +66,7 @@ class KeysInFile(GivenKeys):
         """What is wrong with the file, or with the keys that are used in its place; None: nothing."""
         return self._not_taken or super().trouble
 
-    async def follow(self, now: datetime) -> None:
+    async def follow(self, caller: Caller) -> None:
         """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
         async with self._looking:
             await self._follow(now)
@@ -72,41 +74,67 @@ class KeysInFile(GivenKeys):
     async def _follow(self, now: datetime) -> None:
         newest = stamp(self._path)
         if newest == self._stamp:
-            await super().follow(now)
+            await super().follow(caller)
             return
         try:
             # Opening one that is sealed takes a while, during which this process serves.
             given = await asyncio.to_thread(read_keyring_file, self._path, self._sealing)
-            self.keyring, self._given = await confirm_keys(given, now), given
+            self.keyring, self._given = await confirm_keys(caller, given), given
         except KeyringUnreadable as error:
             self._stamp, self._not_taken = newest, str(error)
             raise
         self._stamp, self._not_taken, self._disagreement = newest, None, None
 
 
-async def confirm_keys(keyring: Keyring, now: datetime, *, some_lost: bool = False) -> Keyring:
+async def confirm_keys(caller: Caller, keyring: Keyring, *, some_lost: bool = False) -> Keyring:
     """Remembers new keys, and compares the others with what is remembered, of which some may be lost. The keys without
     those that were retired. Raises KeyringUnreadable."""
     given = keyring.check_values()
     known = await ServerKey.all()
     _check_the_same(given, {key.id: key.check_value for key in known})
     if not some_lost:
-        await _check_none_lost(given, known, now)
+        await _check_none_lost(given, known, caller.now)
     if given.keys() - {key.id for key in known}:
-        await remember_keys(given, now)
+        await remember_keys(caller, keyring)
     return keyring.without([key.id for key in known if key.retired_at])
 
 
-async def remember_keys(given: Mapping[str, str], now: datetime) -> None:
-    """Writes the check values of those keys down that are new. Raises KeyringUnreadable."""
+async def remember_keys(caller: Caller, keyring: Keyring) -> None:
+    """Writes down the check values of those keys that are new, and tells of those that were added to others: whoever
+    adds one to the key file, and, where that was killed in between, whoever finds it there.
+
+    Raises KeyringUnreadable."""
+    given = keyring.check_values()
     async with transaction() as connection:
         # Two processes that start at once agree on who writes the rows.
         if connection.capabilities.dialect == "postgres":
             await connection.execute_query("LOCK TABLE server_keys IN SHARE ROW EXCLUSIVE MODE")
         known = {key.id: key.check_value for key in await ServerKey.all()}
         _check_the_same(given, known)
-        for key_id in given.keys() - known.keys():
-            await ServerKey.create(id=key_id, check_value=given[key_id], created_at=now)
+        added = [key_id for key_id in given if key_id not in known]
+        for key_id in added:
+            await ServerKey.create(id=key_id, check_value=given[key_id], created_at=caller.now)
+        for key_id in added if known else []:
+            await record(caller, EventType.SERVER_KEY_ADDED, _added(keyring, key_id), account_id=None)
+
+
+def _added(keyring: Keyring, key_id: str) -> str:
+    purpose = purpose_of(key_id)
+    if purpose is Purpose.CHECKPOINT_SIGNING:
+        return f"The server key {key_id} was added, to sign checkpoints of the audit log"
+    starts_at = next((key.starts_at for key in keyring.versions(purpose) if key.id == key_id), 0) if purpose else 0
+    from_then_on = write_instant(datetime.fromtimestamp(starts_at, UTC))
+    return f"The server key {key_id} was added, to {verb(key_id)} from {from_then_on}"
+
+
+def verb(key_id: str) -> str:
+    """What a key does."""
+    match purpose_of(key_id):
+        case Purpose.TOKEN_SIGNING | Purpose.CHECKPOINT_SIGNING:
+            return "sign"
+        case Purpose.SEALING:
+            return "seal"
+    return "hash"
 
 
 async def _check_none_lost(given: Mapping[str, str], known: Iterable[ServerKey], now: datetime) -> None:

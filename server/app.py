@@ -19,7 +19,7 @@ from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
 from models import database
 from models.instants import Clock, system_clock
-from resolvers.caller import Deployment, ServerKeys
+from resolvers.caller import Caller, Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile
 from resolvers.watching import Watches
 from schema.api import Api, build_api
@@ -143,8 +143,7 @@ async def deployed(
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await database.upgrade()
         keys = read_keys(settings)
-        await keys.confirm(clock(), some_lost=some_keys_lost)
-        yield Deployment(
+        deployment = Deployment(
             keys=keys,
             clock=clock,
             issuer=settings.public_address,
@@ -156,6 +155,8 @@ async def deployed(
             webhook_allowed_networks=settings.webhook_allowed_networks,
             watches=Watches(settings.watch_limits),
         )
+        await keys.confirm(Caller(None, None, clock(), deployment), some_lost=some_keys_lost)
+        yield deployment
 
 
 def read_keys(settings: Settings) -> ServerKeys:

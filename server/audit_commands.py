@@ -238,7 +238,7 @@ async def _signing_key(deployment: Deployment, settings: Settings) -> Checkpoint
         )
     caller = Caller(None, None, deployment.clock(), deployment)
     keyring = await make_signing_key(caller, KeyFile(settings.keys_path, settings.key_sealing))
-    await deployment.keys.follow(deployment.clock())
+    await deployment.keys.follow(caller)
     made = signing_key(keyring, caller.now)
     assert made is not None  # noqa: S101  (that is what it is for)
     return made

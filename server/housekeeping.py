@@ -86,7 +86,7 @@ class Housekeeping:
         """Takes keys that were added. What is wrong with them is told once, and changes nothing."""
         deployment, now = self.deployment, self.deployment.clock()
         try:
-            await deployment.keys.follow(now)
+            await deployment.keys.follow(Caller(None, None, now, deployment))
         except KeyringUnreadable as error:
             log.error("keys_not_taken", reason=str(error))
         self.keys_are_readable = deployment.keys.trouble is None and _can_be_opened(self._keys_path)

@@ -9,7 +9,7 @@ the server, is measured with each arrival.
 import asyncio
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from random import Random
 from time import monotonic
@@ -62,6 +62,10 @@ class Tally:
     @property
     def goodput(self) -> float:
         return self.good.total() / self.seconds
+
+    def goodput_without(self, kinds: Collection[str]) -> float:
+        """Of all other kinds."""
+        return sum(count for kind, count in self.good.items() if kind not in kinds) / self.seconds
 
     def worst_goodput(self, over: int = 10) -> float:
         """Of the worst so many seconds in a row."""

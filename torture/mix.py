@@ -27,6 +27,8 @@ SHARES = {
     "sign-in": 1,
 }
 """Of a thousand requests."""
+CHECKS = ("check, remembered", "check, not remembered")
+"""What /verify answers, before all operations."""
 
 _VERIFY = (
     "mutation ($input: VerifyCredentialInput!) { verifyCredential(input: $input) { decision userErrors { code } } }"

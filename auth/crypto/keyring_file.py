@@ -3,7 +3,6 @@ is sealed, what is written, beside it too, is sealed before."""
 
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,10 +55,16 @@ def stamp(path: Path) -> Stamp | None:
 def locked_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Iterator[bytes]:
     """What a key file holds, opened, to be changed: two who do that wait for each other. The lock is on its directory,
     since the file is replaced. Raises KeyringUnreadable."""
+    with _locked(path):
+        yield sealing.open(path.read_bytes())
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     descriptor = os.open(path.resolve().parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield sealing.open(path.read_bytes())
+        yield
     finally:
         os.close(descriptor)
 
@@ -68,27 +73,29 @@ def replace_keyring(path: Path, data: bytes, sealing: Sealing = _UNSEALED) -> No
     """Changes what a key file holds, sealed again where it is. Whoever reads it meanwhile, and whoever starts after a
     crash at any point, finds the whole of the old file or the whole of the new one. Raises KeyringUnreadable."""
     real, sealed = path.resolve(), sealing.seal(data)
-    beside = real.with_name(f"{real.name}.{secrets.token_hex(8)}")
-    try:
-        # The server's user may be another than who changes it: the new file is whose the old one was.
-        _write(beside, sealed, real.stat())
-        beside.replace(real)
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync(real.parent)
+    # The server's user may be another than who changes it: the new file is whose the old one was.
+    _put(real, sealed, real.stat())
 
 
 def _write_once(path: Path, data: bytes) -> None:
-    """Written beside it whole and then linked, so that nobody reads half a file and the first to link it wins."""
+    """Where another process is first, its keys are the server's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with _locked(path):
+        if not path.exists():
+            _put(path, data)
+
+
+def _put(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
+    """Written beside it whole, so that nobody reads half a file; under the lock, so that what is there already was left
+    by one who was killed."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.unlink(missing_ok=True)
     try:
-        _write(beside, data)
-        os.link(beside, path)
-    except FileExistsError:
-        pass  # Another process was first: its keys are the server's.
+        _write(beside, data, like)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+    _sync(path.parent)
 
 
 def _sync(directory: Path) -> None:

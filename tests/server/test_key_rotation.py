@@ -134,7 +134,7 @@ def rotate(play: Play, *, starts_in: timedelta = timedelta(minutes=15), drops_ol
         caller = Caller(None, None, deployment.clock(), deployment)
         file = KeyFile(path, Unsealed())
         await rotate_keys(caller, file, [Purpose.TOKEN_SIGNING], starts_in=starts_in, drops_older=drops_older)
-        await deployment.keys.follow(deployment.clock())
+        await deployment.keys.follow(caller)
 
     play.server.run(rotate_and_follow)
 

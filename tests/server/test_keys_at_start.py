@@ -16,7 +16,7 @@ from tests.support.rows import Rows
 from tests.support.world import OPERATOR, PASSWORD
 
 Keys = list[dict[str, Any]]
-# The others have their first when it is wanted.
+# The key that signs checkpoints is made when it is first needed.
 PURPOSES = [purpose for purpose in Purpose if purpose is not Purpose.CHECKPOINT_SIGNING]
 EVERY = [f"{purpose}-1" for purpose in PURPOSES]
 
@@ -153,6 +153,47 @@ def test_a_deployment_goes_on_without_a_key_that_was_lost(data_dir: Path, databa
     ]
     assert run(data_dir, "keys", "rotate", "--purpose", "audit-hashing", **settings).exit_code == 0
     assert Rows(database_url).execute("SELECT revocation_reason FROM credentials") == [("KEY_COMPROMISE",)]
+
+
+# ---------------------------------------------------------------- a change that was killed halfway
+
+
+def events(database_url: str) -> list[tuple[str, str]]:
+    found = Rows(database_url).execute("SELECT type, summary FROM audit_events ORDER BY sequence")
+    return [(type_, summary) for type_, summary in found if type_.startswith("server_key")]
+
+
+def test_a_key_that_nobody_told_of_is_told_of_by_whoever_finds_it_in_the_file(
+    data_dir: Path, database_url: str
+) -> None:
+    in_use_since_an_hour(data_dir, database_url, Purpose.TOKEN_SIGNING)
+    run(data_dir, "operator", "create", "--email", "c@x.example", stdin=PASSWORD, database_url=database_url)
+    ((type_, summary),) = events(database_url)
+    assert (type_, summary.startswith("The server key token-signing-2 was added, to sign from 20")) == (
+        "server_key.added",
+        True,
+    )
+
+
+def test_a_retirement_that_did_not_reach_the_file_is_finished_by_trying_again(
+    data_dir: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use_since_an_hour(data_dir, database_url, Purpose.CREDENTIAL_HASHING)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        told = error_of(run(data_dir, "keys", "retire", "credential-hashing-1", database_url=database_url))
+    assert told == "No space left on device"
+    for _ in range(2):
+        listed = run(data_dir, "keys", "list", database_url=database_url)
+        assert listed.exit_code == 0, listed.output
+        retired = run(data_dir, "keys", "retire", "credential-hashing-1", database_url=database_url)
+    assert "credential-hashing-1" not in key_file(data_dir).read_text()
+    assert "was retired before" in retired.output
+    assert [type_ for type_, _ in events(database_url)] == ["server_key.added", "server_key.retired"]
 
 
 # ---------------------------------------------------------------- by the command

@@ -92,7 +92,7 @@ class AnotherProcess:
 
         async def start(deployment: Deployment) -> Deployment:
             keys = KeysInFile(path)
-            await keys.confirm(deployment.clock())
+            await keys.confirm(_caller(deployment))
             return replace(deployment, keys=keys, memory=CheckMemory(), rehashing=Rehashing())
 
         self.deployment = play.server.run(start)

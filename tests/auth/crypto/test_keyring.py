@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -209,19 +209,18 @@ def test_of_many_that_start_at_once_one_makes_the_file_and_all_have_its_keys(tmp
 
 
 def test_a_file_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever looks in between finds no file; whoever is second keeps the first one's."""
-    path = tmp_path / "server-keys.json"
-    first: list[dict[str, str]] = []
-    link: Callable[..., None] = os.link
+    """Whoever looks in between finds no file, and what one who was killed left beside it is in nobody's way."""
+    path, replace, seen = tmp_path / "server-keys.json", Path.replace, list[bool]()
 
-    def link_second(*arguments: Any) -> None:
-        monkeypatch.setattr(os, "link", link)
-        assert not path.exists()
-        first.append(load_keyring(path).check_values())
-        link(*arguments)
+    def replace_and_see(self: Path, target: Path) -> Path:
+        seen.append(path.exists())
+        return replace(self, target)
 
-    monkeypatch.setattr(os, "link", link_second)
-    assert load_keyring(path).check_values() == first[0]
+    monkeypatch.setattr(Path, "replace", replace_and_see)
+    (tmp_path / "server-keys.json.new").write_bytes(b"half")
+    load_keyring(path)
+    assert seen == [False]
+    assert [each.name for each in tmp_path.iterdir()] == ["server-keys.json"]
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
