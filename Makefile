@@ -70,7 +70,7 @@ torture: .venv/.development ## Kill, cut off, flood and lie to real servers (CAM
 	@$(BIN)/python -m torture $(CAMPAIGN) $(SIZE)
 
 .PHONY: check
-check: .venv/.development ## Lint, formatting, types, layers, and the schema: committed, linted, breaking nobody
+check: .venv/.development ## Lint, formatting, types, layers, the schema (committed, linted, breaking nobody) and the list of parts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -79,7 +79,8 @@ check: .venv/.development ## Lint, formatting, types, layers, and the schema: co
 		"schema/schema.graphql is behind the code: .venv/bin/sealkey schema > schema/schema.graphql renews it." >&2; exit 1; }
 	@$(BIN)/python -m tests.sdl.compatibility schema/released.graphql schema/schema.graphql
 	@$(MAKE) -s --no-print-directory lint-schema
-	@echo "Lint, formatting, types, layers and the committed schema are in order."
+	@$(MAKE) -s --no-print-directory sbom
+	@echo "Lint, formatting, types, layers, the committed schema and the list of parts are in order."
 
 # In CI, where nothing may be left out, this is not either.
 .PHONY: lint-schema
@@ -90,6 +91,20 @@ lint-schema:
 	else \
 		echo "There is no Node.js 20 or newer, so the schema was not linted." && [ -z "$$SEALKEY_TEST_REQUIRE_ALL" ]; \
 	fi
+
+.PHONY: sbom
+sbom: .venv/.development ## Write what a server is made of to sbom.json (CycloneDX)
+	@$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --output-file sbom.json
+	@$(BIN)/python -m tests.deploy.sbom sbom.json requirements.lock
+
+# Not a part of make check: what is advised against tomorrow is no fault of a commit, whose checks come out as they did.
+.PHONY: audit
+audit: .venv/.audit ## Ask PyPI and npm for advisories about what a server is made of; fails where it can't ask
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock || \
+		{ echo "PyPI knows of advisories, or could not be asked: see above." >&2; exit 1; }
+	@cd graphiql && npm audit --package-lock-only || \
+		{ echo "npm knows of advisories, or could not be asked: see above." >&2; exit 1; }
 
 .PHONY: format
 format: .venv/.development ## Repair what ruff can repair, and format
@@ -115,11 +130,12 @@ lock: $(BIN)/python ## Renew the lock files from pyproject.toml (UPGRADE=1 takes
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(LOCK) --group gateways --constraint requirements-dev.lock --output-file requirements-gateways.lock
-	@echo "requirements.lock, requirements-dev.lock and requirements-gateways.lock are up to date."
+	@$(LOCK) --group audit --constraint requirements-dev.lock --output-file requirements-audit.lock
+	@echo "The requirements*.lock files are up to date."
 
 .PHONY: clean
 clean: ## Remove what the targets above made; var/ with its databases and keys stays
-	@rm -rf .venv .make graphiql/dist graphiql/node_modules tests/node/node_modules tests/sdl/node_modules
+	@rm -rf .venv .make sbom.json graphiql/dist graphiql/node_modules tests/node/node_modules tests/sdl/node_modules
 	@rm -rf examples/typescript/node_modules examples/typescript/dist examples/typescript/src/gql
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 	@echo "Removed all that was set up and built; var/ was left alone."
@@ -160,6 +176,11 @@ $(BIN)/python:
 .venv/.gateways: requirements-gateways.lock .venv/.development
 	@echo "Installing the gateways that come as Python packages."
 	@$(PIP) install --require-hashes -r requirements-gateways.lock
+	@touch $@
+
+.venv/.audit: requirements-audit.lock .venv/.development
+	@echo "Installing pip-audit."
+	@$(PIP) install --require-hashes -r requirements-audit.lock
 	@touch $@
 
 node_is_there = { node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version; } >/dev/null 2>&1

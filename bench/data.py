@@ -329,7 +329,7 @@ class _Rows:
             }
 
     def credentials(self) -> Iterator[Row]:
-        key = self.data.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
+        key = self.data.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING, self.now)
         for number in range(self.data.credentials):
             account, service, owner, identity = _place(self.data, number)
             api_key, secret = pair(self.data.seed, number)

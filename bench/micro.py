@@ -57,7 +57,7 @@ async def _measure(deployment: Deployment, question: Question) -> None:
     operator = await User.get(role=Role.OPERATOR).select_related("account")
     caller = Caller(Principal.of_user(operator), None, deployment.clock(), deployment)
     api, context = build_api(), Context(caller)
-    key = deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
+    key = deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING, deployment.clock())
     kept = hash_secret(key, question.api_key, question.api_secret)
 
     async def keyed_hash() -> None:
@@ -111,7 +111,7 @@ async def _seconds(path: Callable[[], Awaitable[None]], times: int) -> float:
 
 async def _make_credentials(deployment: Deployment) -> Question:
     """Rows written directly: what is measured is reading them. The answer asks about one of them."""
-    now, key = deployment.clock(), deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
+    now, key = deployment.clock(), deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING, deployment.clock())
     account = await Account.all().first()
     owner = await User.get(account=account, role=Role.MEMBER, api_access=True)
     service = await Service.filter(account=account).first()

@@ -40,6 +40,8 @@ class AuditEvent(Model):
     summary = fields.CharField(max_length=500)
     hashing_key_id = fields.CharField(max_length=64)
     hash = fields.CharField(max_length=64)
+    # How it was hashed: see `resolvers.audit_hash`.
+    hash_version = fields.IntField(default=1)
 
     class Meta:
         table = "audit_events"

@@ -9,7 +9,7 @@ Asking for the epoch again and again is what can be relied on. `watch` is a hint
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tortoise import fields
 from tortoise.connection import get_connections
@@ -53,10 +53,19 @@ async def count_up(subject_id: str) -> None:
         await get_connections().get("default").execute_query(f"NOTIFY {_CHANNEL}")  # heard once this is committed
 
 
-async def current_epoch() -> int:
+class Epoch(NamedTuple):
+    """How often there were changes, and on which server: a standby that took over begins where it had got to, which may
+    be less far, so that two servers' changes of the same number need not be the same."""
+
+    value: int
+    server: str = ""
+
+
+async def current_epoch() -> Epoch:
     # Past the models: on SQLite it must not wait for what is being written, which another process need not wait for.
-    (value,) = await answered_soon(fetch_row("SELECT value FROM check_epoch WHERE id = $1", 1))
-    return int(value)
+    server = "''" if is_sqlite() else "pg_postmaster_start_time()::text"
+    row = await answered_soon(fetch_row(f"SELECT value, {server} FROM check_epoch WHERE id = $1", 1))  # noqa: S608
+    return Epoch(*row)
 
 
 async def changes_since(epoch: int, limit: int) -> list[CheckChange]:
@@ -66,7 +75,7 @@ async def changes_since(epoch: int, limit: int) -> list[CheckChange]:
 
 async def forget_changes(kept: int) -> None:
     """Removes all but the last changes; who is further behind than that forgets everything."""
-    await CheckChange.filter(epoch__lte=await current_epoch() - kept).delete()
+    await CheckChange.filter(epoch__lte=(await current_epoch()).value - kept).delete()
 
 
 async def watch(say: Callable[[], None]) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, NamedTuple
+from sys import intern
+from typing import Any
 from uuid import UUID
 
 from models.account import AccountStatus
@@ -68,6 +69,8 @@ class CredentialFacts:
     expires_at: datetime
     revoked_at: datetime | None
     networks: tuple[IPv4Network | IPv6Network, ...]
+    hashing_key_id: str
+    """The server's key that its secret is hashed under, or is to be before long (see resolvers.rehashing)."""
     account: AccountFacts
     owner: OwnerFacts
     identity: IdentityFacts
@@ -84,12 +87,8 @@ class CredentialFacts:
         return _uuid(self.account.id)
 
 
-class KeptHash(NamedTuple):
-    """What is kept of a credential's secret (see auth.crypto.secret_hash), for the one time that it is compared."""
-
-    hashing_key_id: str
-    secret_hash: bytes
-
+KeptHash = bytes
+"""What is kept of a credential's secret (see auth.crypto.secret_hash), for the one time that it is compared."""
 
 _ALONE = """
     SELECT id, name, secret_hash, hashing_key_id, expires_at, revoked_at, allowed_networks,
@@ -137,8 +136,8 @@ def _facts(row: Any, parties: Parties) -> tuple[CredentialFacts, KeptHash]:
     networks = tuple(ip_network(network) for network in row[6].split()) if row[6] else ()
     id_, expires_at, revoked_at = _id(Kind.CREDENTIAL, row[0]), _instant(row[4]), _instant_or_none(row[5])
     return (
-        CredentialFacts(id_, row[1], expires_at, revoked_at, networks, *parties),
-        KeptHash(row[3], bytes.fromhex(row[2])),
+        CredentialFacts(id_, row[1], expires_at, revoked_at, networks, intern(row[3]), *parties),
+        bytes.fromhex(row[2]),
     )
 
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import asyncpg
 from tortoise import Tortoise
@@ -18,14 +18,23 @@ from tortoise.backends.base.client import TransactionalDBClient
 from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connections
-from tortoise.exceptions import ConfigurationError, DBConnectionError, IntegrityError, OperationalError
+from tortoise.exceptions import (
+    BaseORMException,
+    ConfigurationError,
+    DBConnectionError,
+    IntegrityError,
+    OperationalError,
+)
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models import migrations
+from models.postgres_engine import split_hosts
 from models.sqlite_engine import ImmediateSqliteClient
+from models.sqlite_file import confirm_usable
+from models.unusable import DatabaseUnusable as DatabaseUnusable  # noqa: PLC0414  (by this name here too)
 
 Row = TypeVar("Row", bound=Model)
 Answer = TypeVar("Answer")
@@ -60,6 +69,12 @@ _POSTGRES_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
 }
+_POSTGRES_SECONDS = {
+    # A server that ends what takes longer than above, but does not say so, is not there any more.
+    "command_timeout": 20,
+    # As long may connecting take.
+    "timeout": 10,
+}
 _SQLITE_PRAGMAS = {
     # An acknowledged change survives a power cut; with Tortoise's own journal_mode=WAL and foreign_keys=ON.
     "synchronous": "FULL",
@@ -77,22 +92,40 @@ _left: set[asyncio.Future[Any]] = set()
 _MIGRATION_LOCK = 7_345_209_113
 
 
-def _connection(url: str, pool_size: int) -> dict[str, Any]:
+def _read_url(url: str) -> dict[str, Any]:
     try:
+        url, hosts = split_hosts(url)
         config = expand_db_url(url)
     except (ConfigurationError, ValueError):
         # Not chained: what can't be read may be a part of the password.
         message = "SEALKEY_DATABASE_URL can't be read: percent-encode what is special in a URL, in the password too."
         raise DatabaseUnusable(message) from None
+    if hosts:
+        config["credentials"]["hosts"] = hosts
+    return config
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a SQLite database, whether it is there or not; None for another kind. Raises DatabaseUnusable."""
+    return Path(_read_url(url)["credentials"]["file_path"]) if url.startswith("sqlite:") else None
+
+
+def _connection(url: str, pool_size: int) -> dict[str, Any]:
+    config = _read_url(url)
     credentials = config["credentials"]
     if url.startswith("sqlite:"):
-        _make_private(Path(credentials["file_path"]))
+        _make_private(file := Path(credentials["file_path"]))
+        confirm_usable(file)
         config["engine"] = "models.sqlite_engine"
         config["credentials"] = {**_SQLITE_PRAGMAS, **credentials}
     else:
+        config["engine"] = "models.postgres_engine"
         config["credentials"] = {
             "maxsize": pool_size,
             "reset": _leave_as_it_is,
+            # What a standby answers may be long past; where it is promoted, it is connected to then.
+            "target_session_attrs": "primary",
+            **_POSTGRES_SECONDS,
             **credentials,
             "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
         }
@@ -106,12 +139,9 @@ async def _leave_as_it_is(_connection: Any) -> None:
 
 def _make_private(file: Path) -> None:
     """A new database is its owner's alone; SQLite gives the files beside it the same mode."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-
-
-class DatabaseUnusable(Exception):
-    """The database does not answer, or is none; the message says so as the driver does, without the URL."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
 
 
 @asynccontextmanager
@@ -158,8 +188,18 @@ async def upgrade() -> None:
     """Brings the connected database to the newest schema, from any earlier one, an empty one included.
 
     Any number of processes may start at once: the first holds a lock, the others wait and find nothing to do. A
-    migration and the note that it ran are one transaction, so a crash leaves the database as it was.
+    migration and the note that it ran are one transaction, so a crash leaves the database as it was. Raises
+    DatabaseUnusable where it is damaged, or held by somebody else for too long.
     """
+    try:
+        await _upgrade()
+    except (sqlite3.DatabaseError, OperationalError) as error:
+        if isinstance(error, OperationalError) and not is_unavailable(error):
+            raise
+        raise DatabaseUnusable(f"The database can't be used: {error}.") from None
+
+
+async def _upgrade() -> None:
     async with transaction() as connection:
         if connection.capabilities.dialect == "postgres":
             # Waiting for another's migration may take longer than any ordinary statement.
@@ -187,6 +227,14 @@ async def fetch_row(query: str, *values: Any) -> Any:
     _LOGGER.debug("%s: %s", query, values)
     async with client.acquire_connection() as connection:
         return await connection.fetchrow(query, *values)
+
+
+async def fetch_rows(query: str, *values: Any) -> Sequence[Sequence[Any]]:
+    """The rows of a query with placeholders as in `fetch_row`, as the driver gives them: past the models, for those who
+    read millions. Raises what Tortoise raises."""
+    client = get_connections().get("default")
+    _, rows = await client.execute_query(query.replace("$", "?") if is_sqlite() else query, list(values))
+    return cast(Sequence[Sequence[Any]], rows)
 
 
 async def answered_soon(asking: Coroutine[Any, Any, Answer]) -> Answer:
@@ -289,24 +337,47 @@ def _known_migrations() -> frozenset[str]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database can't be asked now, not that the question is wrong."""
-    return isinstance(error, _UNAVAILABLE) or _is_busy(error)
+    # Tortoise's errors have the driver's in them.
+    cause = error.args[0] if isinstance(error, BaseORMException) and error.args else error
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE
+    return isinstance(error, _UNAVAILABLE) or isinstance(cause, _UNAVAILABLE)
 
 
-def _is_busy(error: BaseException) -> bool:
-    """Whether somebody else has held SQLite's file for longer than anybody waits."""
-    cause = error.args[0] if isinstance(error, OperationalError) and error.args else error
-    return getattr(cause, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+class Unavailable(Exception):
+    """Something else without which nothing can be decided now."""
 
 
-# PostgreSQL's classes of errors 08 (connection), 53 (resources) and 57 (operator intervention), and the driver's own.
+# PostgreSQL's classes of errors 08 (connection), 28 (it lets nobody in), 40 (a transaction that another stood in the
+# way of), 53 (resources), 57 (operator intervention) and 58 (system), of others those that follow from locks, limits
+# of time and taking a standby for the server; and the driver's own.
 _UNAVAILABLE = (
+    Unavailable,
     OSError,
     DBConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.TargetServerAttributeNotMatched,  # of several hosts none takes writes
     asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
+# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
+_SQLITE_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
 
 
 def violated_index(error: IntegrityError) -> str | None:

@@ -10,6 +10,8 @@ class ServerKey(Model):
     id = fields.CharField(max_length=64, primary_key=True)
     check_value = fields.CharField(max_length=64)
     created_at = fields.DatetimeField()
+    # When it was taken out of use for good: it need not be in the key file, and is not used if it is.
+    retired_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "server_keys"

@@ -3,12 +3,14 @@
 from enum import StrEnum
 from uuid import UUID
 
-from auth.crypto.keyring import Purpose, SymmetricKey
+from auth.crypto.keyring import Purpose
 from models.audit import DEPLOYMENT_CHAIN, AuditChain, AuditEvent
+from models.audit_log import EventRow
 from models.check_epoch import PEOPLE, count_up
 from models.database import locked
 from models.ids import Kind, global_id, new_id
 from models.user import Role
+from resolvers.audit_hash import NEWEST_VERSION, EventHasher
 from resolvers.caller import Caller
 
 
@@ -64,6 +66,8 @@ class EventType(StrEnum):
     ACCESS_TOKEN_REVOKED = "access_token.revoked"  # noqa: S105
     LOGIN_DENIED = "login.denied"
     SERVER_KEY_ADDED = "server_key.added"
+    SERVER_KEY_RETIRED = "server_key.retired"
+    AUDIT_EXPORTED = "audit.exported"
 
 
 # What can turn an ALLOW into a DENY, or change what is told of a credential: its subject is noted for all processes.
@@ -96,7 +100,6 @@ CHANGES_PEOPLE = {
     EventType.PASSWORD_SET,
     EventType.SESSION_ENDED,
 }
-_DOMAIN = "sealkey audit event v1"
 MAXIMUM_SUMMARY = 500
 
 
@@ -115,7 +118,7 @@ async def record(
     summary is for people and holds no secret. The actor is who is signed in, unless another is named.
     """
     chain = await lock_chain(account_id)
-    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
+    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING, caller.now)
     event = AuditEvent(
         id=new_id(caller.now),
         chain_id=chain.id,
@@ -127,8 +130,9 @@ async def record(
         source_ip=caller.source_ip,
         summary=_summary(caller, summary, account_id),
         hashing_key_id=key.id,
+        hash_version=NEWEST_VERSION,
     )
-    event.hash = event_hash(key, event, chain.hash)
+    event.hash = event_hash(EventHasher({key.id: key}), event, chain.hash)
     caller.deployment.counts.events[event.type] += 1
     await event.save(force_create=True)
     await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
@@ -149,21 +153,24 @@ async def start_chain(account_id: UUID) -> None:
     await AuditChain.create(id=account_id, sequence=0, hash="")
 
 
-def event_hash(key: SymmetricKey, event: AuditEvent, previous: str) -> str:
-    """HMAC-SHA256 in hex over every column of the event and the hash of the event before it."""
-    fields = (
-        previous,
-        str(event.chain_id),
-        str(event.sequence),
-        event.type,
-        event.occurred_at.isoformat(),
-        str(event.actor_id) if event.actor_id else None,
-        event.subject_id,
-        event.source_ip,
-        event.summary,
+def event_hash(hasher: EventHasher, event: AuditEvent, previous: str) -> str:
+    """The hash of an event that is to be written after one with the hash `previous`."""
+    row = EventRow(
+        sequence=event.sequence,
+        id=str(event.id),
+        type=event.type,
+        occurred_at=event.occurred_at.isoformat(),
+        actor_id=str(event.actor_id) if event.actor_id else None,
+        subject_id=event.subject_id,
+        source_ip=event.source_ip,
+        summary=event.summary,
+        hashing_key_id=event.hashing_key_id,
+        hash_version=event.hash_version,
+        hash="",
     )
-    # The leading byte tells a missing value from an empty one.
-    return key.mac(_DOMAIN, *(b"\0" if field is None else b"\1" + field.encode() for field in fields))
+    found = hasher.hash(str(event.chain_id), row, previous)
+    assert found is not None  # noqa: S101  (the key and the version are the newest)
+    return found
 
 
 def _summary(caller: Caller, summary: str, account_id: UUID | None) -> str:

@@ -10,6 +10,7 @@ from auth.principal import Principal
 from models.instants import Clock
 from resolvers.check_memory import CheckMemory
 from resolvers.counts import Counts
+from resolvers.rehashing import Rehashing
 from resolvers.usage import UsageCounter
 from resolvers.watching import Watches
 from resolvers.webhook_targets import Networks
@@ -33,8 +34,15 @@ class ServerKeys(Protocol):
     def keyring(self) -> Keyring:
         """As this process has them now."""
 
-    async def follow(self, now: datetime) -> None:
-        """Looks whether there are others. Raises KeyringUnreadable."""
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the keys that it was to take last; None: nothing."""
+
+    async def confirm(self, caller: "Caller", *, some_lost: bool = False) -> None:
+        """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
+
+    async def follow(self, caller: "Caller") -> None:
+        """Looks whether there are others. Raises KeyringUnreadable, once for each thing that is wrong."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Deployment:
     webhook_allowed_networks: Networks = ()
     usage: UsageCounter = field(default_factory=UsageCounter)
     memory: CheckMemory = field(default_factory=CheckMemory)
+    rehashing: Rehashing = field(default_factory=Rehashing)
     watches: Watches = field(default_factory=Watches)
     counts: Counts = field(default_factory=Counts)
 

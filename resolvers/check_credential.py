@@ -26,6 +26,7 @@ from resolvers.caller import Caller, Deployment
 from resolvers.check_memory import hash_shown
 from resolvers.errors import BadArgument, ErrorCode, Refusal, Refused
 from resolvers.networks import is_address_allowed
+from resolvers.rehashing import KeyMissing
 from resolvers.throttling import LOGIN, throttled
 
 MAXIMUM_BATCH = 100
@@ -86,10 +87,12 @@ def verify_at_once(
     `shown` is key and secret, `key:secret`."""
     shown_hash = hash_shown(shown)
     found = deployment.memory.find(shown_hash)
-    if found is not None:
-        return judge(deployment, scope, found, service, client_address, now, from_memory=True)
-    found = _authenticate_here(deployment, shown, shown_hash)
-    return None if found is None else judge(deployment, scope, found, service, client_address, now)
+    is_remembered = found is not None
+    found = found or _authenticate_here(deployment, shown, shown_hash)
+    if found is None:
+        return None
+    _renew_hash(deployment, found, shown)
+    return judge(deployment, scope, found, service, client_address, now, from_memory=is_remembered)
 
 
 async def verify_credential(caller: Caller, question: Question, began: float | None = None) -> Verdict:
@@ -191,7 +194,8 @@ def judge(
 
 async def authenticate(deployment: Deployment, api_key: str, api_secret: Secret) -> CredentialFacts | None:
     """The credential that a key and secret belong to, whatever its state; remembered, or read in one statement. A key
-    that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database."""
+    that does not exist costs the same keyed hash, and a text that can be no key or secret asks no database. Raises
+    KeyMissing where another process has hashed under a key that this one has not been given."""
     found, _ = await _authenticate(deployment, api_key, api_secret)
     return found
 
@@ -200,15 +204,29 @@ async def _authenticate(
     deployment: Deployment, api_key: str, api_secret: Secret
 ) -> tuple[CredentialFacts | None, bool]:
     """The same, and whether it was remembered."""
-    memory, secret = deployment.memory, api_secret.reveal()
-    shown = hash_shown(f"{api_key}:{secret}".encode(errors="surrogatepass"))
-    found, epoch = memory.find(shown), memory.epoch
+    shown = f"{api_key}:{api_secret.reveal()}".encode(errors="surrogatepass")
+    shown_hash = hash_shown(shown)
+    found = deployment.memory.find(shown_hash)
+    is_remembered = found is not None
+    found = found or await _read(deployment, api_key, api_secret, shown_hash)
     if found is not None:
-        return found, True
-    if not is_api_key(api_key) or not is_api_secret(secret):
-        return None, False
+        _renew_hash(deployment, found, shown)
+    return found, is_remembered
+
+
+async def _read(deployment: Deployment, api_key: str, api_secret: Secret, shown: bytes) -> CredentialFacts | None:
+    memory, epoch = deployment.memory, deployment.memory.epoch
+    if not is_api_key(api_key) or not is_api_secret(api_secret.reveal()):
+        return None
     read = await read_facts(api_key, memory.find_parties)
-    return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch), False
+    if read and not deployment.keyring.knows(read[0].hashing_key_id):
+        raise KeyMissing(read[0].hashing_key_id)
+    return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch)
+
+
+def _renew_hash(deployment: Deployment, found: CredentialFacts, shown: bytes) -> None:
+    if found.hashing_key_id in deployment.rehashing.outdated:
+        deployment.rehashing.note(deployment.keyring, found, shown)
 
 
 def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) -> CredentialFacts | None:
@@ -218,6 +236,8 @@ def _authenticate_here(deployment: Deployment, shown: bytes, shown_hash: bytes) 
         return None
     epoch = deployment.memory.epoch
     read = read_facts_here(api_key, deployment.memory.find_parties)
+    if read and not deployment.keyring.knows(read[0].hashing_key_id):
+        return None
     return _remembered_if_right(deployment, read, api_key, Secret(secret), shown_hash, epoch)
 
 
@@ -229,7 +249,8 @@ def _remembered_if_right(
     shown: bytes,
     read_at_epoch: int,
 ) -> CredentialFacts | None:
-    found, (hashing_key_id, kept) = read or (None, (None, None))
+    found, kept = read or (None, None)
+    hashing_key_id = found.hashing_key_id if found else None
     if not secret_matches(deployment.keyring, hashing_key_id, kept, api_key, api_secret) or found is None:
         return None
     deployment.memory.remember(shown, found, read_at_epoch)

@@ -21,8 +21,9 @@ from auth.crypto.access_token import Claims
 from auth.policy import Scope
 from auth.principal import Principal
 from models.access_token import AccessToken
-from models.check_epoch import PEOPLE, changes_since, current_epoch
+from models.check_epoch import PEOPLE, Epoch, changes_since, current_epoch
 from models.check_facts import CredentialFacts, Parties, PartyFacts
+from models.database import is_unavailable
 from models.ids import Kind
 
 # How long after the epoch was asked what is remembered is believed: less than the second that is promised.
@@ -67,8 +68,9 @@ class CheckMemory:
         self._gateways: dict[str, Gateway] = {}
         self._people: OrderedDict[str, Known] = OrderedDict()
         self._tokens: OrderedDict[bytes, tuple[Claims, CredentialFacts]] = OrderedDict()
-        self._epoch = -1
+        self._epoch, self._server = -1, ""
         self._believed_until = -1.0
+        self._in_doubt_since = -1.0
         self._confirmed_at = seconds()
         self.hits = self.misses = 0
         """How often a credential was looked for here and found, or not."""
@@ -153,30 +155,39 @@ class CheckMemory:
 
     async def refresh(self) -> None:
         """Asks for the epoch and drops what has changed. Raises what the database's driver raises."""
-        asked_at = self._seconds()
+        asked_at, known = self._seconds(), self._epoch
         epoch = await current_epoch()
-        if epoch != self._epoch:
+        if epoch.server != self._server or epoch.value < known:
+            # What is remembered was read where changes are counted otherwise.
+            self.forget()
+            self._epoch, self._server = -1, epoch.server
+        if epoch.value != self._epoch:
             await self._catch_up(epoch)
-        self._confirmed_at = max(self._confirmed_at, asked_at)
-        self._believed_until = max(self._believed_until, asked_at + BELIEVED_SECONDS)
+        if asked_at > self._in_doubt_since:
+            self._confirmed_at = max(self._confirmed_at, asked_at)
+            self._believed_until = max(self._believed_until, asked_at + BELIEVED_SECONDS)
 
     async def settle(self) -> None:
-        """After a change of this process's own and before it is answered: nothing older is believed from now on."""
+        """After a change of this process's own and before it is answered: nothing older is believed from now on. Where
+        the database can't be asked, nothing is believed at all, and the change was made nevertheless."""
         try:
             await self.refresh()
-        except BaseException:
-            self._believed_until = -1.0
-            raise
+        except BaseException as error:
+            self._believed_until, self._in_doubt_since = -1.0, self._seconds()
+            if not is_unavailable(error):
+                raise
 
-    async def _catch_up(self, epoch: int) -> None:
+    async def _catch_up(self, epoch: Epoch) -> None:
         changes = await changes_since(self._epoch, _CHANGES_AT_ONCE) if self._epoch >= 0 else []
-        is_whole = len(changes) >= epoch - self._epoch and len(changes) < _CHANGES_AT_ONCE
+        if epoch.server != self._server:
+            return  # another has found a new one meanwhile
+        is_whole = len(changes) >= epoch.value - self._epoch and len(changes) < _CHANGES_AT_ONCE
         if not is_whole:
             self.forget()
         for change in changes:
             self._drop(change.subject_id)
         # Another catching up may have got further meanwhile.
-        self._epoch = max(self._epoch, epoch, *(change.epoch for change in changes))
+        self._epoch = max(self._epoch, epoch.value, *(change.epoch for change in changes))
 
     def _drop(self, subject_id: str) -> None:
         id_ = subject_id.encode()

@@ -71,11 +71,30 @@ async def revoke_credential(
         if not living:
             raise refuse(ErrorCode.ALREADY_REVOKED, "This credential was revoked before.", "credential_id")
         for each in living:
-            each.revoked_at, each.revocation_reason = caller.now, reason
-            await each.save(update_fields=["revoked_at", "revocation_reason"])
-            await announce(caller, WebhookEventType.CREDENTIAL_REVOKED, each)
-            await _record(caller, EventType.CREDENTIAL_REVOKED, each, f"revoked: {reason}")
+            await _revoke(caller, each, reason)
     return credential
+
+
+async def revoke_hashed_under(caller: Caller, key_id: str) -> int:
+    """Revokes the living credentials whose secret is hashed under a key of the server's that leaked or was lost:
+    whoever has that key and can write to the database could give them secrets. How many there were."""
+    # One after the other: who holds the chains of several accounts could wait in a circle with others.
+    due = Credential.filter(hashing_key_id=key_id, revoked_at__isnull=True, expires_at__gt=caller.now)
+    number = 0
+    for id_ in await due.order_by("id").values_list("id", flat=True):
+        async with transaction():
+            if await locked(due.filter(id=id_)).get_or_none():
+                credential = await Credential.get(id=id_).select_related(*WITH_PARTIES)
+                await _revoke(caller, credential, RevocationReason.KEY_COMPROMISE)
+                number += 1
+    return number
+
+
+async def _revoke(caller: Caller, credential: Credential, reason: RevocationReason) -> None:
+    credential.revoked_at, credential.revocation_reason = caller.now, reason
+    await credential.save(update_fields=["revoked_at", "revocation_reason"])
+    await announce(caller, WebhookEventType.CREDENTIAL_REVOKED, credential)
+    await _record(caller, EventType.CREDENTIAL_REVOKED, credential, f"revoked: {reason}")
 
 
 async def set_allowed_networks(caller: Caller, *, credential_id: str, networks: Sequence[str]) -> Credential:

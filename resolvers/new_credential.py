@@ -65,7 +65,7 @@ async def make_credential(
     expires_at: datetime,
 ) -> Generated:
     """Gives an unsaved credential, which has its name and associations, a key and a secret, and saves it."""
-    key = caller.deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
+    key = caller.deployment.keyring.symmetric_key(Purpose.CREDENTIAL_HASHING, caller.now)
     secret = generate_api_secret(caller.deployment.key_prefix)
     credential = parties
     credential.id = new_id(caller.now)

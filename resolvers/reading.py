@@ -112,7 +112,7 @@ async def read_accounts(caller: Caller, page: PageRequest) -> Page[Account]:
 
 
 async def read_users(caller: Caller, filter_: UserFilter, page: PageRequest) -> Page[User]:
-    scope = await _narrowed(authorize(caller.principal, Permission.READ_USERS), filter_.account_id)
+    scope = await narrowed(authorize(caller.principal, Permission.READ_USERS), filter_.account_id)
     query = in_reach(User, scope)
     if filter_.roles is not None:
         query = query.filter(role__in=set(filter_.roles))
@@ -136,7 +136,7 @@ async def read_webhook_endpoints(caller: Caller, page: PageRequest) -> Page[Webh
 
 
 async def read_identities(caller: Caller, filter_: IdentityFilter, order: Order, page: PageRequest) -> Page[Identity]:
-    scope = await _narrowed(authorize(caller.principal, Permission.READ_IDENTITIES), filter_.account_id)
+    scope = await narrowed(authorize(caller.principal, Permission.READ_IDENTITIES), filter_.account_id)
     query = in_reach(Identity, scope)
     if filter_.statuses is not None:
         query = query.filter(_any_of([Identity.having_status(status, caller.now) for status in set(filter_.statuses)]))
@@ -149,7 +149,7 @@ async def read_identities(caller: Caller, filter_: IdentityFilter, order: Order,
 
 
 async def read_services(caller: Caller, filter_: ServiceFilter, order: Order, page: PageRequest) -> Page[Service]:
-    scope = await _narrowed(authorize(caller.principal, Permission.READ_SERVICES), filter_.account_id)
+    scope = await narrowed(authorize(caller.principal, Permission.READ_SERVICES), filter_.account_id)
     query = in_reach(Service, scope)
     if filter_.statuses is not None:
         query = query.filter(_any_of([Service.having_status(status, caller.now) for status in set(filter_.statuses)]))
@@ -167,7 +167,7 @@ async def read_credentials(
     caller: Caller, filter_: CredentialFilter, order: Order, page: PageRequest
 ) -> Page[Credential]:
     """Members see their own, others all of the account. Revoked ones only where the filter names them."""
-    scope = await _narrowed(authorize(caller.principal, Permission.READ_CREDENTIALS), filter_.account_id)
+    scope = await narrowed(authorize(caller.principal, Permission.READ_CREDENTIALS), filter_.account_id)
     query = in_reach(Credential, scope)
     if filter_.statuses is None:
         query = query.filter(LIVING)
@@ -217,7 +217,7 @@ async def read_usage(caller: Caller, ids: Sequence[UUID], days: int) -> Mapping[
 
 async def read_audit_events(caller: Caller, filter_: AuditEventFilter, page: PageRequest) -> Page[AuditEvent]:
     """Operators see every chain, the deployment's own included; others their account's."""
-    scope = await _narrowed(authorize(caller.principal, Permission.READ_AUDIT_LOG), filter_.account_id)
+    scope = await narrowed(authorize(caller.principal, Permission.READ_AUDIT_LOG), filter_.account_id)
     query = in_reach(AuditEvent, scope)
     if filter_.types is not None:
         query = query.filter(type__in=_kept_types(filter_.types))
@@ -274,7 +274,7 @@ def _account_scope(caller: Caller) -> Scope:
     return Scope(Permission.MANAGE_ACCOUNTS, user.account_id, None)
 
 
-async def _narrowed(scope: Scope, account_id: str | None) -> Scope:
+async def narrowed(scope: Scope, account_id: str | None) -> Scope:
     """The scope within one account that it reaches. Raises NotFound."""
     if account_id is None:
         return scope

@@ -1,113 +1,159 @@
 """The server's keys as its processes hold them. Keys and database belong together, which is noticed at start and not at
-the first login; and a key that was added to the file is in use everywhere without a restart."""
+the first login; and a key that was added to the file, or retired, is so everywhere without a restart."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from auth.crypto.keyring import (
-    Keyring,
-    KeyringUnreadable,
-    Purpose,
-    SigningKey,
-    read_keyring,
-    rotate_signing_key,
-    version_of,
-)
-from auth.crypto.keyring_file import load_keyring, locked_keyring, read_keyring_file, replace_keyring, stamp
+from auth.crypto.key_sealing import Sealing, Unsealed
+from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, purpose_of, version_of
+from auth.crypto.keyring_file import load_keyring, read_keyring_file, stamp
 from models.database import transaction
 from models.instants import write_instant
 from models.server_key import ServerKey
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
+from resolvers.key_needs import what_needs
 
-# The longest that an access token can live by any setting there may have been, and what clocks may differ by.
-BELIEVED_AFTERWARDS = timedelta(days=1, minutes=5)
-
-
-class RotationRefused(Exception):
-    """The keys can't be rotated now; the message says why."""
-
-
-class KeysInFile:
-    """The keys of a file, made if there is none; read again once it was replaced."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp = stamp(path)
-        self.keyring = load_keyring(path)
-
-    async def follow(self, now: datetime) -> None:
-        """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
-        newest = stamp(self._path)
-        if newest == self._stamp:
-            return
-        try:
-            keyring = read_keyring_file(self._path)
-            await confirm_keys(keyring, now)
-        except KeyringUnreadable:
-            self._stamp = newest
-            raise
-        self.keyring, self._stamp = keyring, newest
+# Keys are compared with the database again: a copy of the file, which nobody has replaced, may lack one by now.
+_ASK_AGAIN = timedelta(minutes=1)
 
 
 class GivenKeys:
-    """Keys that came with the settings and stay as they are."""
+    """Keys that came with the settings and stay as they are, but for those that are retired."""
 
     def __init__(self, keyring: Keyring) -> None:
-        self.keyring = keyring
+        self.keyring = self._given = keyring
+        self._disagreement: str | None = None
+        self._asks_again_at: datetime | None = None
 
-    async def follow(self, now: datetime) -> None:
-        pass
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the keys by what the database knows; None: nothing."""
+        return self._disagreement
 
+    async def confirm(self, caller: Caller, *, some_lost: bool = False) -> None:
+        """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
+        self._asks_again_at = caller.now + _ASK_AGAIN
+        self.keyring = await confirm_keys(caller, self._given, some_lost=some_lost)
 
-@dataclass(frozen=True)
-class Rotation:
-    """The signing key that was added, and those before it that are left."""
-
-    newest: SigningKey
-    older: list[SigningKey]
-
-
-async def rotate_signing(caller: Caller, path: Path, *, starts_in: timedelta, drops_older: bool) -> Rotation:
-    """Adds a signing key to the file. The ones before it are believed for as long as tokens of theirs may live; where
-    they are to be dropped, until the new one starts. Raises RotationRefused, KeyringUnreadable."""
-    starts_at = (caller.now + starts_in).replace(microsecond=0)
-    older_end_at = starts_at if drops_older else starts_at + BELIEVED_AFTERWARDS
-    with locked_keyring(path) as data:
-        waiting = [key for key in read_keyring(data).signing_keys.values() if key.starts_at > caller.now.timestamp()]
-        if waiting and not drops_older:
-            raise RotationRefused(f"{waiting[-1].id} was added before and does not sign yet: wait until it does.")
-        changed = rotate_signing_key(data, now=caller.now, starts_at=starts_at, older_end_at=older_end_at)
-        *older, newest = read_keyring(changed).signing_keys.values()
-        async with transaction():
-            await record(
-                caller,
-                EventType.SERVER_KEY_ADDED,
-                f"The server key {newest.id} was added, to sign from {write_instant(starts_at)}",
-                account_id=None,
-            )
-            # After the event: where the file can't be written, neither is the event.
-            replace_keyring(path, changed)
-    return Rotation(newest, older)
+    async def follow(self, caller: Caller) -> None:
+        """Looks again at what the database knows. Raises KeyringUnreadable, once for each thing that is wrong."""
+        if self._asks_again_at is not None and caller.now < self._asks_again_at:
+            return
+        told, self._disagreement = self._disagreement, None
+        try:
+            await self.confirm(caller)
+        except KeyringUnreadable as error:
+            self._disagreement = str(error)
+            if told != self._disagreement:
+                raise
 
 
-async def confirm_keys(keyring: Keyring, now: datetime) -> None:
-    """Remembers new keys, and compares the others with what is remembered. Raises KeyringUnreadable."""
+class KeysInFile(GivenKeys):
+    """The keys of a file, made if there is none; read again once it was replaced."""
+
+    def __init__(self, path: Path, sealing: Sealing | None = None) -> None:
+        self._path, self._sealing = path, sealing or Unsealed()
+        self._stamp = stamp(path)
+        self._not_taken: str | None = None
+        super().__init__(load_keyring(path, self._sealing))
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the file, or with the keys that are used in its place; None: nothing."""
+        return self._not_taken or super().trouble
+
+    async def follow(self, caller: Caller) -> None:
+        """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
+        newest = stamp(self._path)
+        if newest == self._stamp:
+            await super().follow(caller)
+            return
+        try:
+            # Opening one that is sealed takes a while, during which this process serves.
+            given = await asyncio.to_thread(read_keyring_file, self._path, self._sealing)
+            self.keyring, self._given = await confirm_keys(caller, given), given
+        except KeyringUnreadable as error:
+            self._stamp, self._not_taken = newest, str(error)
+            raise
+        self._stamp, self._not_taken, self._disagreement = newest, None, None
+
+
+async def confirm_keys(caller: Caller, keyring: Keyring, *, some_lost: bool = False) -> Keyring:
+    """Remembers new keys, and compares the others with what is remembered, of which some may be lost. The keys without
+    those that were retired. Raises KeyringUnreadable."""
+    given = keyring.check_values()
+    known = await ServerKey.all()
+    _check_the_same(given, {key.id: key.check_value for key in known})
+    if not some_lost:
+        await _check_none_lost(given, known, caller.now)
+    if given.keys() - {key.id for key in known}:
+        await remember_keys(caller, keyring)
+    return keyring.without([key.id for key in known if key.retired_at])
+
+
+async def remember_keys(caller: Caller, keyring: Keyring) -> None:
+    """Writes down the check values of those keys that are new, and tells of those that were added to others: whoever
+    adds one to the key file, and, where that was killed in between, whoever finds it there.
+
+    Raises KeyringUnreadable."""
     given = keyring.check_values()
     async with transaction() as connection:
         # Two processes that start at once agree on who writes the rows.
         if connection.capabilities.dialect == "postgres":
             await connection.execute_query("LOCK TABLE server_keys IN SHARE ROW EXCLUSIVE MODE")
         known = {key.id: key.check_value for key in await ServerKey.all()}
-        for key_id, check_value in known.items():
-            if given.get(key_id) != check_value and not _has_ended(key_id, given):
-                raise KeyringUnreadable(
-                    f"the database was set up with another {key_id} key: give the server the keys it had"
-                )
-        for key_id in given.keys() - known.keys():
-            await ServerKey.create(id=key_id, check_value=given[key_id], created_at=now)
+        _check_the_same(given, known)
+        added = [key_id for key_id in given if key_id not in known]
+        for key_id in added:
+            await ServerKey.create(id=key_id, check_value=given[key_id], created_at=caller.now)
+        for key_id in added if known else []:
+            await record(caller, EventType.SERVER_KEY_ADDED, _added(keyring, key_id), account_id=None)
+
+
+def _added(keyring: Keyring, key_id: str) -> str:
+    purpose = purpose_of(key_id)
+    if purpose is Purpose.CHECKPOINT_SIGNING:
+        return f"The server key {key_id} was added, to sign checkpoints of the audit log"
+    starts_at = next((key.starts_at for key in keyring.versions(purpose) if key.id == key_id), 0) if purpose else 0
+    from_then_on = write_instant(datetime.fromtimestamp(starts_at, UTC))
+    return f"The server key {key_id} was added, to {verb(key_id)} from {from_then_on}"
+
+
+def verb(key_id: str) -> str:
+    """What a key does."""
+    match purpose_of(key_id):
+        case Purpose.TOKEN_SIGNING | Purpose.CHECKPOINT_SIGNING:
+            return "sign"
+        case Purpose.SEALING:
+            return "seal"
+    return "hash"
+
+
+async def _check_none_lost(given: Mapping[str, str], known: Iterable[ServerKey], now: datetime) -> None:
+    for key in known:
+        # Servers sign no checkpoints, and do without a key for that.
+        if version_of(key.id, Purpose.CHECKPOINT_SIGNING):
+            continue
+        if key.id not in given and key.retired_at is None and not _has_ended(key.id, given):
+            needs = await what_needs(key.id, now)
+            raise KeyringUnreadable(
+                f"the server key {key.id} is missing, which the database knows since {write_instant(key.created_at)}"
+                f"{f' and which {needs} can not do without' if needs else ''}: give the server the newest key file, no "
+                f"copy from before; if it is lost for good, see `sealkey keys retire {key.id} --force`"
+            )
+
+
+def _check_the_same(given: Mapping[str, str], known: Mapping[str, str]) -> None:
+    other = [key_id for key_id, check_value in given.items() if known.get(key_id, check_value) != check_value]
+    if other and len(other) == len(given.keys() & known.keys()):
+        raise KeyringUnreadable(
+            "the keys are another deployment's: the database was set up with others; give the server the keys it had"
+        )
+    if other:
+        raise KeyringUnreadable(f"the database was set up with another {other[0]} key: give the server the keys it had")
 
 
 def _has_ended(key_id: str, given: Mapping[str, str]) -> bool:

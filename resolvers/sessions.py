@@ -132,6 +132,11 @@ async def end_sessions(user: User, now: datetime) -> None:
     await _end(Session.filter(user_id=user.id), now)
 
 
+async def forget_sessions(now: datetime) -> None:
+    """Removes those whose time is over, whether they were ended before or not: the log has when they began."""
+    await Session.filter(expires_at__lte=now).delete()
+
+
 async def end_invitations(user: User, now: datetime) -> None:
     """Ends all invitations of a user that are open, inside a transaction."""
     await Invitation.filter(user_id=user.id, accepted_at__isnull=True).update(accepted_at=now)

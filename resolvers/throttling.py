@@ -111,8 +111,9 @@ async def _take(caller: Caller, limits: Limits, source_key: str, pair_key: str) 
 
 
 def _key(caller: Caller, *parts: str) -> str:
-    """A keyed hash, so that what people mistyped, a password in the place of the address say, is not kept."""
-    key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING)
+    """A keyed hash, so that what people mistyped, a password in the place of the address say, is not kept. Under a key
+    that stays when a newer one is added: nobody gets new tries by a rotation."""
+    key = caller.deployment.keyring.steady_key(Purpose.AUDIT_HASHING, caller.now)
     return key.mac(_DOMAIN, *(part.encode(errors="surrogatepass") for part in parts))
 
 

@@ -158,13 +158,16 @@ async def _write_down(caller: Caller, delivery: WebhookDelivery, outcome: _Outco
             await message.delete()
         else:
             await _put_off(caller, delivery, outcome.wait)
+        disabled = None
+        if given_up and endpoint.disabled_at is None and endpoint.removed_at is None:
+            disabled = await _disable_if_dead(caller, endpoint, delivery, outcome)
         host, given_up_too = host_of(endpoint.url), ", given up" if given_up else ""
         told = f"{delivery.event_type} to {host}, attempt {delivery.attempts}: {outcome.told}{given_up_too}"
         await _record(
             caller, EventType.WEBHOOK_DELIVERED if outcome.delivered else EventType.WEBHOOK_FAILED, endpoint, told
         )
-        if given_up and endpoint.disabled_at is None and endpoint.removed_at is None:
-            await _disable_if_dead(caller, endpoint, delivery, outcome)
+        if disabled:
+            await _record(caller, EventType.WEBHOOK_DISABLED, endpoint, disabled)
 
 
 async def _put_off(caller: Caller, delivery: WebhookDelivery, wait: timedelta) -> None:
@@ -179,16 +182,16 @@ async def _put_off(caller: Caller, delivery: WebhookDelivery, wait: timedelta) -
 
 async def _disable_if_dead(
     caller: Caller, endpoint: WebhookEndpoint, delivery: WebhookDelivery, outcome: _Outcome
-) -> None:
-    """One that answered 410, or took nothing since a message was written that is given up now."""
+) -> str | None:
+    """One that answered 410, or took nothing since a message was written that is given up now. Answers what to
+    record."""
     if not outcome.gone and endpoint.last_delivered_at and endpoint.last_delivered_at >= delivery.created_at:
-        return
+        return None
     endpoint.disabled_at = caller.now
     await endpoint.save(update_fields=["disabled_at"])
     await WebhookDelivery.filter(endpoint_id=endpoint.id).delete()
     why = "it is gone" if outcome.gone else f"it took nothing since {write_instant(delivery.created_at)}"
-    told = f"The webhook endpoint {host_of(endpoint.url)} was disabled: {why}"
-    await _record(caller, EventType.WEBHOOK_DISABLED, endpoint, told)
+    return f"The webhook endpoint {host_of(endpoint.url)} was disabled: {why}"
 
 
 async def _record(caller: Caller, event_type: EventType, endpoint: WebhookEndpoint, told: str) -> None:

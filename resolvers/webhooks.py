@@ -46,7 +46,7 @@ async def create_webhook_endpoint(
         raise refuse(ErrorCode.REQUIRED, "Name at least one type of event.", "event_types")
     account = await account_in_reach(scope, account_id)
     secret = Secret(f"whsec_{b64encode(secrets.token_bytes(32)).decode()}")
-    key = caller.deployment.keyring.symmetric_key(Purpose.SEALING)
+    key = caller.deployment.keyring.symmetric_key(Purpose.SEALING, caller.now)
     endpoint_id = new_id(caller.now)
     async with transaction():
         # Of two requests for the last free place, one waits.

@@ -30,6 +30,7 @@ from models.instants import or_none
 from models.rows import Parent, model_of
 from models.service import ServiceStatus
 from models.user import Role, UserStatus
+from resolvers.audit_view import may_see_actor
 from resolvers.caller import Caller
 from resolvers.paging import Page, PageRequest, Row
 from resolvers.reading import read_predecessors, read_successors, read_usage
@@ -325,8 +326,7 @@ def _source(row: audit_model.AuditEvent, caller: Caller) -> str | None:
 
 
 def _may_see(actor: user_model.User, caller: Caller) -> bool:
-    """Customers do not see the provider's staff, nor from where they act."""
-    return caller.principal is not None and caller.principal.account_id in (None, actor.account_id)
+    return caller.principal is not None and may_see_actor(caller.principal.account_id, actor.account_id)
 
 
 @strawberry.type(description="One day of a credential, in UTC. Counted to within a few seconds.")

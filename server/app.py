@@ -15,15 +15,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from auth.crypto.keyring import read_keyring
+from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
 from models import database
 from models.instants import Clock, system_clock
-from resolvers.caller import Deployment, ServerKeys
-from resolvers.server_keys import GivenKeys, KeysInFile, confirm_keys
+from resolvers.caller import Caller, Deployment, ServerKeys
+from resolvers.server_keys import GivenKeys, KeysInFile
 from resolvers.watching import Watches
 from schema.api import Api, build_api
-from server import graphiql, oauth
+from server import audit_export, graphiql, oauth
 from server.admission import Admission
 from server.gate import Gate, Refusals
 from server.graphql_endpoint import GraphQLEndpoint
@@ -110,6 +110,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             graphiql.schema_route(api.as_str()),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
+            *audit_export.routes(),
             Route("/healthz", healthy),
             Route("/readyz", ready),
             Route("/metrics", metrics),
@@ -136,14 +137,15 @@ def create_app_from_environment() -> Starlette:
 
 
 @asynccontextmanager
-async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Deployment]:
-    """The database at its newest schema, and the keys that belong to it. Use cases work inside.
-    Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
+async def deployed(
+    settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False
+) -> AsyncIterator[Deployment]:
+    """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
+    inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await database.upgrade()
         keys = read_keys(settings)
-        await confirm_keys(keys.keyring, clock())
-        yield Deployment(
+        deployment = Deployment(
             keys=keys,
             clock=clock,
             issuer=settings.public_address,
@@ -155,13 +157,21 @@ async def deployed(settings: Settings, clock: Clock = system_clock) -> AsyncIter
             webhook_allowed_networks=settings.webhook_allowed_networks,
             watches=Watches(settings.watch_limits),
         )
+        await keys.confirm(Caller(None, None, clock(), deployment), some_lost=some_keys_lost)
+        yield deployment
 
 
 def read_keys(settings: Settings) -> ServerKeys:
     """The server's keys from where the settings say. Raises KeyringUnreadable."""
     if settings.keys is not None:
-        return GivenKeys(read_keyring(settings.keys.get_secret_value().encode()))
-    return KeysInFile(settings.keys_path)
+        return GivenKeys(given_keyring(settings))
+    return KeysInFile(settings.keys_path, settings.key_sealing)
+
+
+def given_keyring(settings: Settings) -> Keyring:
+    """The keys that SEALKEY_KEYS holds. Raises KeyringUnreadable."""
+    content = settings.keys.get_secret_value().encode() if settings.keys else b""
+    return read_keyring(settings.key_sealing.open(content))
 
 
 async def to_graphiql(_request: Request) -> Response:

@@ -3,77 +3,40 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from functools import wraps
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 import uvicorn
 
-from auth.crypto.envelopes import EnvelopeUnreadable, PrivateKeyUnreadable, open_envelope, read_private_key
-from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, read_keyring, version_of
-from auth.crypto.keyring_file import read_keyring_file
+from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
+from auth.crypto.key_sealing import Sealing, Unsealed
+from auth.crypto.keyring import Purpose, read_keyring
+from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_keyring
 from auth.crypto.secret import Secret
 from models import database
-from models.instants import system_clock, write_instant
+from models.instants import system_clock
+from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
-from resolvers.errors import Refused
-from resolvers.server_keys import RotationRefused, rotate_signing
+from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
 from resolvers.users import create_operator
+from resolvers.wording import counted
 from schema.api import build_api
-from schema.manifest import ManifestUnusable
-from server.app import GRAPHIQL_DIST, api_for, create_app, deployed
-from server.demo import DemoRefused, Person, prepare_demo
+from server.app import GRAPHIQL_DIST, api_for, create_app, deployed, given_keyring
+from server.audit_commands import audit
+from server.command import command
+from server.demo import Person, prepare_demo
+from server.key_words import describe_keys, describe_rotation
 from server.listening import listen_more_often
 from server.logs import configure_logs
-from server.settings import Settings, SettingsUnusable, load_settings
+from server.settings import Settings, load_settings, under_passphrase
 from server.supervisor import serve_with_workers
-from server.tracing import TracingUnusable, tracing_asked_for
+from server.tracing import tracing_asked_for
 from server.wire_protocol import WEBSOCKETS, WireProtocol
-
-Arguments = ParamSpec("Arguments")
-
-_EXPECTED = (
-    SettingsUnusable,
-    database.DatabaseUnusable,
-    KeyringUnreadable,
-    DemoRefused,
-    EnvelopeUnreadable,
-    PrivateKeyUnreadable,
-    RotationRefused,
-    ManifestUnusable,
-    TracingUnusable,
-)
-
-
-def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[Arguments, None]:
-    """Runs a command; what can be expected to go wrong becomes one sentence and exit status 1, no traceback."""
-
-    @wraps(function)
-    def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
-        try:
-            result = function(*arguments, **named)
-            if result is not None:
-                asyncio.run(_awaited(result))
-        except _EXPECTED as error:
-            raise click.ClickException(str(error)) from None
-        except Refused as refused:
-            raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
-        except UnicodeError:
-            raise click.ClickException("What was read is not text in UTF-8.") from None
-        except OSError as error:
-            text = error.strerror or type(error).__name__
-            raise click.ClickException(f"{text}: {error.filename}" if error.filename else text) from None
-
-    return run
-
-
-async def _awaited(result: Awaitable[None]) -> None:
-    await result
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -148,6 +111,49 @@ async def upgrade() -> None:
     click.echo("The database has the newest schema.")
 
 
+@db.command("backup")
+@click.argument("copy", metavar="FILE", type=click.Path(path_type=Path))
+@command
+def db_backup(copy: Path) -> None:
+    """Copy a SQLite database to a new file, while servers use it."""
+    settings = load_settings()
+    file = _sqlite_file(settings, "pg_dump --format=custom")
+    with click.progressbar(length=1, label="Copying", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+            if done == total and not bar.hidden:
+                click.echo("\nLooking for damage in the copy.", err=True)
+
+        back_up(file, copy, tell)
+    click.echo(f"{copy} is a sound copy of the database.")
+    where = "SEALKEY_KEYS" if settings.keys is not None else str(settings.keys_path)
+    click.echo(f"Keep the server's keys ({where}) too, elsewhere: without them no credential in it can be checked.")
+
+
+@db.command("check")
+@command
+def db_check() -> None:
+    """Look through all of a SQLite database for damage, while servers use it."""
+    file = _sqlite_file(load_settings(), "pg_amcheck")
+    found = list(problems(file))
+    for problem in found:
+        click.echo(problem, err=True)
+    if found:
+        raise database.DatabaseUnusable(f"{file} is damaged. Put a backup in its place, and keep the file.")
+    click.echo("The database is sound.")
+
+
+def _sqlite_file(settings: Settings, instead: str) -> Path:
+    file = database.file_of(settings.database)
+    if file is None:
+        raise database.DatabaseUnusable(f"This is for SQLite. The database is PostgreSQL: use its own {instead}.")
+    if not file.is_file():
+        raise database.DatabaseUnusable(f"There is no database {file}.")
+    return file
+
+
 @main.group()
 def keys() -> None:
     """The server's own keys."""
@@ -155,24 +161,30 @@ def keys() -> None:
 
 @keys.command("list")
 @command
-def keys_list() -> None:
-    """Show which keys there are and what they are good for now."""
+async def keys_list() -> None:
+    """Show which keys there are, what they are good for now, and what needs them still."""
     settings = load_settings()
-    if settings.keys is not None:
-        keyring = read_keyring(settings.keys.get_secret_value().encode())
-    else:
-        keyring = read_keyring_file(settings.keys_path)
-    for key_id, state in _key_states(keyring, system_clock()):
-        click.echo(f"{key_id:24}{state}")
+    keyring = given_keyring(settings) if settings.keys else read_keyring_file(settings.keys_path, settings.key_sealing)
+    async with database.connected(settings.database):
+        await database.upgrade()
+        for key_id, state in await describe_keys(keyring, system_clock()):
+            click.echo(f"{key_id:24}{state}")
+
+
+_PURPOSES: dict[str, list[Purpose]] = {
+    "all": list(Purpose),
+    "signing": [Purpose.TOKEN_SIGNING],
+    **{purpose.value: [purpose] for purpose in Purpose},
+}
 
 
 @keys.command("rotate")
 @click.option(
     "--purpose",
-    type=click.Choice(["signing"]),
+    type=click.Choice(list(_PURPOSES)),
     default="signing",
     show_default=True,
-    help="Which key: signing is the one for access tokens.",
+    help="Which key: signing, or token-signing, is the one for access tokens.",
 )
 @click.option(
     "--lead",
@@ -180,33 +192,97 @@ def keys_list() -> None:
     default=900,
     show_default=True,
     metavar="SECONDS",
-    help="When the new key starts to sign: by then every server and everybody who keeps the JWKS must know it.",
+    help="When the new key comes into use: by then every server and everybody who keeps the JWKS must know it.",
 )
 @click.option(
     "--compromised",
     is_flag=True,
-    help="After a leak: the older keys end when the new one starts, and with them the tokens that they signed.",
+    help="After a leak: the older signing keys end when the new one starts, and with them the tokens that they signed.",
 )
 @command
 async def keys_rotate(purpose: str, lead: int, compromised: bool) -> None:
     """Add a new key in the place of the newest. Servers that share the key file take it without a restart."""
     settings = load_settings()
-    if settings.keys is not None:
-        raise RotationRefused(
-            "The keys come from SEALKEY_KEYS, which this command can't write. Save them in a file (mode 600), rotate "
-            f"the {purpose} key there with SEALKEY_KEYS_FILE in the place of SEALKEY_KEYS, and start each server again "
-            "with what the file holds then, before the new key signs: --lead says when."
-        )
-    read_keyring_file(settings.keys_path)  # which must be there: a new one would be another deployment's
+    file = _file_to_change(settings, f"rotate --purpose {purpose}")
     async with deployed(settings) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
-        rotation = await rotate_signing(
-            caller, settings.keys_path, starts_in=timedelta(seconds=lead), drops_older=compromised
+        rotation = await rotate_keys(
+            caller, file, _PURPOSES[purpose], starts_in=timedelta(seconds=lead), drops_older=compromised
         )
-    click.echo(f"{rotation.newest.id} signs from {_instant(rotation.newest.starts_at)}.")
-    for key in rotation.older:
-        click.echo(f"{key.id} is believed until {_instant(key.ends_at or 0)}.")
-    click.echo(f"Servers that read {settings.keys_path} take it by themselves; give the others a copy before it signs.")
+    for line in describe_rotation(rotation, deployment.clock()):
+        click.echo(line)
+    click.echo(f"Servers that read {file.path} take it by themselves; give the others a copy before it is in use.")
+
+
+@keys.command("retire")
+@click.argument("key_id")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="A hashing key that leaked: revokes the credentials that are hashed under it still. A key that was lost: does "
+    "without it, and what only it could check or open.",
+)
+@command
+async def keys_retire(key_id: str, force: bool) -> None:
+    """Take a key that nothing needs any more out of use, and out of the file."""
+    settings = load_settings()
+    file = _file_to_change(settings, f"retire {key_id}")
+    async with deployed(settings, some_keys_lost=force) as deployment:
+        caller = Caller(None, None, deployment.clock(), deployment)
+        revoked = await retire_key(caller, file, key_id, forced=force)
+    too = f", and {counted(revoked, 'credential')} revoked" if revoked else ""
+    click.echo(f"{key_id} is used no more{too}.")
+
+
+@keys.command("seal")
+@click.option(
+    "--new-passphrase-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Seal under the passphrase in this file, in the place of what the settings say.",
+)
+@command
+def keys_seal(new_passphrase_file: Path | None) -> None:
+    """Seal the key file, or seal it again, as SEALKEY_KEYS_PASSPHRASE or SEALKEY_KEYS_SEAL_COMMAND say."""
+    settings = load_settings()
+    sealing = under_passphrase(new_passphrase_file) if new_passphrase_file else settings.key_sealing
+    if isinstance(sealing, Unsealed):
+        raise RotationRefused(
+            "Set SEALKEY_KEYS_PASSPHRASE, SEALKEY_KEYS_PASSPHRASE_FILE or SEALKEY_KEYS_UNSEAL_COMMAND with "
+            "SEALKEY_KEYS_SEAL_COMMAND first, for the servers too: what is sealed they open by these."
+        )
+    _write_again(_file_to_change(settings, "seal"), sealing)
+    click.echo(f"{settings.keys_path} is sealed.")
+
+
+@keys.command("unseal")
+@command
+def keys_unseal() -> None:
+    """Write the key file open again."""
+    settings = load_settings()
+    _write_again(_file_to_change(settings, "unseal"), Unsealed())
+    click.echo(f"{settings.keys_path} is not sealed: whoever can read it has the keys.")
+
+
+def _write_again(file: KeyFile, sealing: Sealing) -> None:
+    with locked_keyring(file.path, file.sealing) as data:
+        read_keyring(data)
+        replace_keyring(file.path, data, sealing)
+
+
+def _file_to_change(settings: Settings, change: str) -> KeyFile:
+    """The key file, which must be there: a new one would be another deployment's. Raises RotationRefused and
+    KeyringUnreadable."""
+    if settings.keys is not None:
+        raise RotationRefused(
+            "The keys come from SEALKEY_KEYS, which this command can't write. Save them in a file (mode 600), run "
+            f"`sealkey keys {change}` with SEALKEY_KEYS_FILE in the place of SEALKEY_KEYS, and start each server again "
+            "with what the file holds then, before a new key is in use: --lead says when."
+        )
+    read_keyring_file(settings.keys_path, settings.key_sealing)
+    return KeyFile(settings.keys_path, settings.key_sealing)
+
+
+main.add_command(audit)
 
 
 @main.command("schema")
@@ -303,11 +379,20 @@ async def _confirm(settings: Settings) -> None:
     if tracing := tracing_asked_for():
         tracing.close()
     api_for(settings)
+    _look_for_damage(settings)
     async with deployed(settings):
         pass
 
 
+def _look_for_damage(settings: Settings) -> None:
+    """What is damaged is not served from: a wrong answer is worse than none."""
+    file = database.file_of(settings.database)
+    if file is not None and file.is_file() and settings.sqlite_check_seconds:
+        look_for_damage(file, settings.sqlite_check_seconds)
+
+
 async def _prepare_demo(settings: Settings) -> list[Person]:
+    _look_for_damage(settings)
     async with deployed(settings) as deployment:
         return await prepare_demo(deployment)
 
@@ -316,28 +401,6 @@ def _read_password() -> Secret:
     if sys.stdin.isatty():
         return Secret(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return Secret(sys.stdin.readline().rstrip("\r\n"))
-
-
-def _key_states(keyring: Keyring, now: datetime) -> Iterator[tuple[str, str]]:
-    for purpose in Purpose:
-        ids = [key_id for key_id in keyring.symmetric_keys if version_of(key_id, purpose)]
-        for key_id in ids:
-            yield key_id, "in use" if key_id == ids[-1] else "checks what was made with it"
-    for key in keyring.signing_keys.values():
-        if not key.is_believed(now):
-            state = f"ended {_instant(key.ends_at or 0)}"
-        elif key.starts_at > now.timestamp():
-            state = f"signs from {_instant(key.starts_at)}"
-        elif key is keyring.signing_key(now):
-            state = "signs"
-        else:
-            state = "checks what it signed"
-        until = f", is believed until {_instant(key.ends_at)}" if key.ends_at and key.is_believed(now) else ""
-        yield key.id, state + until
-
-
-def _instant(seconds: int) -> str:
-    return write_instant(datetime.fromtimestamp(seconds, UTC))
 
 
 def _say_where(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from auth.crypto.secret import Secret
 from auth.principal import Principal
 from models.account import Account
+from models.database import transaction
 from models.identity import IdentityKind
 from models.ids import Kind, global_id
 from models.user import Role, User
@@ -56,6 +57,11 @@ async def prepare_demo(deployment: Deployment) -> list[Person]:
         return [await _renewed(caller, email) for email in emails]
     if await User.exists() or await Account.exists():
         raise DemoRefused("This database is in use: demo data goes into an empty one. Set another SEALKEY_DATA_DIR.")
+    async with transaction():  # all of it or nothing, so that who was interrupted can try again
+        return await _make_everything(caller)
+
+
+async def _make_everything(caller: Caller) -> list[Person]:
     password = _password()
     operator = await create_operator(caller, email=OPERATOR, display_name="Olga Operator", password=password)
     by_operator = replace(caller, principal=Principal.of_user(operator))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -90,7 +91,7 @@ def codes_in(body: Body) -> list[Code]:
 
 def answer(body: Body, status: int, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
     # Answers can hold secrets: nobody on the way keeps them.
-    headers = {"Cache-Control": "no-store", **_retry_after(body), **(headers or {})}
+    headers = {"Cache-Control": "no-store", **_retry_after(body, status), **(headers or {})}
     return Response(orjson.dumps(body, default=as_text), status, headers, f"{media_type}; charset=utf-8")
 
 
@@ -106,9 +107,10 @@ def _request_code(error: GraphQLError) -> Code:
     return Code.BAD_USER_INPUT if _BAD_INPUT.match(error.message) else Code.GRAPHQL_VALIDATION_FAILED
 
 
-def _retry_after(body: Body) -> dict[str, str]:
+def _retry_after(body: Body, status: int) -> dict[str, str]:
     waits = [error["extensions"].get("retryAfterSeconds", 0) for error in body.get("errors", ())]
-    return {"Retry-After": str(max(waits))} if any(waits) else {}
+    wait = max(waits, default=0) or (1 if status == HTTPStatus.SERVICE_UNAVAILABLE else 0)
+    return {"Retry-After": str(wait)} if wait else {}
 
 
 def as_text(value: object) -> str:

@@ -18,6 +18,8 @@ from resolvers.caller import Caller, Deployment
 from resolvers.credential_changes import follow
 from resolvers.expiry_notices import announce_ends, forget_notices
 from resolvers.idempotency import forget_answers
+from resolvers.resealing import reseal
+from resolvers.sessions import forget_sessions
 from resolvers.usage import forget_old_usage
 from resolvers.webhook_delivery import WebhookSender
 from server.gate import Refusals
@@ -28,6 +30,7 @@ from server.workers import PUBLISHED_EVERY
 _SEND_EVERY = 1
 _LOOK_AT_KEYS_EVERY = 1
 _TELL_OF_ENDS_EVERY = 60
+_RESEAL_EVERY = 60
 _CLEAN_UP_EVERY = 60
 _ASK_EPOCH_EVERY = 0.4
 _TELL_OF_CHANGES_EVERY = 0.3
@@ -50,7 +53,7 @@ class Housekeeping:
         self.webhook_lag = timedelta(0)
         """As it was when it was last looked at."""
         self.keys_are_readable = True
-        self._keys_path, self._has_wrong_keys = keys_path, False
+        self._keys_path = keys_path
         self._done_at: dict[str, float] = {}
 
     def ages(self) -> Iterator[tuple[str, float]]:
@@ -63,6 +66,11 @@ class Housekeeping:
 
     async def flush(self) -> None:
         await self.deployment.usage.flush()
+        await self.rehash()
+
+    async def rehash(self) -> None:
+        """Writes down what secrets were hashed anew."""
+        await self.deployment.rehashing.flush()
 
     async def flush_when_due(self) -> None:
         await self.deployment.usage.flush_when_due()
@@ -78,15 +86,13 @@ class Housekeeping:
 
     async def follow_keys(self) -> None:
         """Takes keys that were added. What is wrong with them is told once, and changes nothing."""
-        before = self.deployment.keyring
+        deployment, now = self.deployment, self.deployment.clock()
         try:
-            await self.deployment.keys.follow(self.deployment.clock())
+            await deployment.keys.follow(Caller(None, None, now, deployment))
         except KeyringUnreadable as error:
             log.error("keys_not_taken", reason=str(error))
-            self._has_wrong_keys = True
-        if self.deployment.keyring is not before:
-            self._has_wrong_keys = False
-        self.keys_are_readable = not self._has_wrong_keys and _can_be_opened(self._keys_path)
+        self.keys_are_readable = deployment.keys.trouble is None and _can_be_opened(self._keys_path)
+        deployment.rehashing.follow(deployment.keyring, now)
 
     async def look_at_backlog(self) -> None:
         self.webhook_lag = await self.sender.lag()
@@ -97,12 +103,16 @@ class Housekeeping:
     async def tell_of_ends(self) -> None:
         await announce_ends(Caller(None, None, self.deployment.clock(), self.deployment))
 
+    async def reseal(self) -> None:
+        await reseal(Caller(None, None, self.deployment.clock(), self.deployment))
+
     async def clean_up(self) -> None:
         now = self.deployment.clock()
         await forget_answers(now)
         await forget_notices(now)
         await forget_old_usage(now)
         await forget_revoked_tokens(now)
+        await forget_sessions(now)
         await forget_changes(_KEPT_CHANGES)
 
 
@@ -135,9 +145,11 @@ async def housekeeping(
         (_ASK_EPOCH_EVERY, house.keep_up),
         (_TELL_OF_CHANGES_EVERY, house.tell_of_changes),
         (settings.usage_flush_seconds, house.flush_when_due),
+        (settings.usage_flush_seconds, house.rehash),
         (_SEND_EVERY, house.send),
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
         (_TELL_OF_ENDS_EVERY, house.tell_of_ends),
+        (_RESEAL_EVERY, house.reseal),
         (_CLEAN_UP_EVERY, house.clean_up),
         (_LOOK_AT_BACKLOG_EVERY, house.look_at_backlog),
         (PUBLISHED_EVERY, publish_numbers),

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections import Counter
 from contextlib import suppress
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -52,9 +53,21 @@ def configure_logs(level: str = "info", form: str = "json") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    for name in ("uvicorn", "asyncio", "opentelemetry", "urllib3"):
+    for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [_LikeOurs()], False
+        # What is for those who work on uvicorn tells of messages and addresses as they came.
+        logger.handlers, logger.propagate = [_LikeOurs(logging.INFO)], False
+    for name in ("httpx", "httpcore", "aiosqlite", "websockets"):
+        # Addresses that messages are sent to, statements' values and frames as they came may all hold a secret.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("tortoise.db_client").addFilter(_without_values)
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Of a statement, where somebody has turned its logging on, the text alone: what is looked for, somebody sent."""
+    if record.msg == "%s: %s" and isinstance(record.args, tuple):
+        record.args = (record.args[0], "…")
+    return True
 
 
 class _LikeOurs(logging.Handler):
@@ -134,7 +147,8 @@ class RequestLog:
             if not status:
                 await _fault(error, error_id)(scope, receive, send_with_id)
         self.counts.answered(scope["path"], scope["method"], status, perf_counter() - began)
-        log.info("request", method=scope["method"], path=scope["path"], status=status, milliseconds=_since(began))
+        path = _path(scope, status)
+        log.info("request", method=scope["method"], path=path, status=status, milliseconds=_since(began))
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A status where no WebSocket came of it, else the code that it was closed with, by whichever side."""
@@ -164,7 +178,14 @@ class RequestLog:
                 await send_noting({"type": "websocket.close", "code": 1011})
         finally:
             self.counts.websockets -= 1
-        log.info("websocket", path=scope["path"], **ended, milliseconds=_since(began))
+        path = _path(scope, ended.get("status", 0))
+        log.info("websocket", path=path, **ended, milliseconds=_since(began))
+
+
+def _path(scope: Scope, status: int) -> str | None:
+    """What is no path of ours may be anything, a secret too."""
+    is_ours = scope["type"] == "http" or "endpoint" in scope  # which the router notes
+    return scope["path"] if is_ours and status != HTTPStatus.NOT_FOUND else None
 
 
 def _since(began: float) -> float:

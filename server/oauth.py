@@ -3,7 +3,6 @@ metadata (RFC 8414) and keys; and /v2/login, as clients of Atlas know it."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,10 +25,10 @@ from resolvers.throttling import Throttled
 from server.credentials_in_headers import KeyAndSecret, basic, bearer
 from server.identification import identify
 from server.logs import log
+from server.problem import NO_STORE, problem
 
 _FORM = "application/x-www-form-urlencoded"
 _MAXIMUM_BODY = 16 * 1024
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # The credential itself is no good (401), or it is and something else keeps it out (403).
 _NO_CREDENTIAL = {ErrorCode.INVALID_CREDENTIALS, ErrorCode.CREDENTIAL_NOT_ACTIVE}
 
@@ -45,7 +44,7 @@ class OAuthError(Exception):
     def __init__(self, error: str, description: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
         super().__init__(description)
         self.response = JSONResponse(
-            {"error": error, "error_description": description}, status, {**_NO_STORE, **(headers or {})}
+            {"error": error, "error_description": description}, status, {**NO_STORE, **(headers or {})}
         )
 
 
@@ -71,20 +70,20 @@ async def atlas_login(request: Request) -> Response:
         if not isinstance(key, str) or not isinstance(secret, str):
             raise TypeError
     except OAuthError as error:
-        return _problem(error.response.status_code, "BAD_REQUEST", str(error))
+        return problem(error.response.status_code, "BAD_REQUEST", str(error))
     except (ValueError, KeyError, TypeError):
-        return _problem(400, "BAD_REQUEST", 'The body must be {"api_key": "…", "api_secret": "…"}.')
+        return problem(400, "BAD_REQUEST", 'The body must be {"api_key": "…", "api_secret": "…"}.')
     try:
         issued = await login(await _identified(request), api_key=key, api_secret=Secret(secret))
     except OAuthError as error:
-        return _problem(error.response.status_code, "UNAVAILABLE", str(error), _LATER)
+        return problem(error.response.status_code, "UNAVAILABLE", str(error), _LATER)
     except Refused as refused:
         (refusal,) = refused.refusals
         status = 401 if refusal.code in _NO_CREDENTIAL else 403
-        return _problem(status, refusal.code.value, refusal.message)
+        return problem(status, refusal.code.value, refusal.message)
     except Throttled as throttled:
-        return _problem(429, "RATE_LIMITED", str(throttled), {"Retry-After": str(throttled.seconds)})
-    return JSONResponse({"access_token": issued.token.reveal()}, headers=_NO_STORE)
+        return problem(429, "RATE_LIMITED", str(throttled), {"Retry-After": str(throttled.seconds)})
+    return JSONResponse({"access_token": issued.token.reveal()}, headers=NO_STORE)
 
 
 async def issue(request: Request) -> Response:
@@ -108,7 +107,7 @@ async def issue(request: Request) -> Response:
             "expires_in": issued.expires_in,
             "scope": issued.scope,
         },
-        headers=_NO_STORE,
+        headers=NO_STORE,
     )
 
 
@@ -127,7 +126,7 @@ async def inspect(request: Request) -> Response:
         headers = {"WWW-Authenticate": f'Bearer realm="Sealkey"{error}'}
         raise OAuthError("invalid_token", "Introspection takes a gateway's token.", 401, headers) from None
     if found is None:
-        return JSONResponse({"active": False}, headers=_NO_STORE)
+        return JSONResponse({"active": False}, headers=NO_STORE)
     claims, deployment = found.claims, _deployment(request)
     return JSONResponse(
         {
@@ -142,7 +141,7 @@ async def inspect(request: Request) -> Response:
             "iss": deployment.issuer,
             "jti": claims.token_id,
         },
-        headers=_NO_STORE,
+        headers=NO_STORE,
     )
 
 
@@ -153,7 +152,7 @@ async def revoke(request: Request) -> Response:
     caller = await _identified(request)
     ended = revoke_access_token(caller, api_key=client.api_key, api_secret=client.api_secret, token=Secret(token))
     await _authenticated(request, ended)
-    return Response(b"", headers=_NO_STORE)
+    return Response(b"", headers=NO_STORE)
 
 
 async def metadata(request: Request) -> Response:
@@ -270,9 +269,3 @@ def _scope_is_ours(form: dict[str, str], issued: AccessToken) -> bool:
 def _deployment(request: Request) -> Deployment:
     deployment: Deployment = request.app.state.deployment
     return deployment
-
-
-def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
-    title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
-    return Response(orjson.dumps(body), status, {**_NO_STORE, **(headers or {})}, "application/problem+json")

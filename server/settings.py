@@ -19,6 +19,8 @@ from pydantic_settings import (
 )
 
 from auth.bearer import SessionRules
+from auth.crypto.key_sealing import SHORTEST_PASSPHRASE, ByCommand, Sealing, UnderPassphrase, Unsealed
+from auth.crypto.secret import Secret
 from auth.openid import ALGORITHMS, OpenIdRules
 from resolvers.caller import PolicyBounds
 from resolvers.watching import WatchLimits
@@ -50,11 +52,21 @@ class Settings(BaseSettings):
     """The server's keys; left out: server-keys.json in the data directory, made on first start."""
     keys: SecretStr | None = None
     """The content of such a file, for deployments that keep secrets in the environment."""
+    keys_passphrase: SecretStr | None = None
+    """What the key file is sealed under; left out: it is not, or is as the next ones say."""
+    keys_passphrase_file: Path | None = None
+    """The file that the passphrase is in."""
+    keys_unseal_command: str = ""
+    """What opens the key file: sealed on standard input, open on standard output; no shell reads it."""
+    keys_seal_command: str = ""
+    """The other way round, for writing it."""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     database_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
     """PostgreSQL connections of one worker."""
+    sqlite_check_seconds: Annotated[float, Field(ge=0, le=3600)] = 5
+    """How long `serve` looks for damage in a SQLite database before it starts."""
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5
     """Told to stop, how long the server still takes requests while /readyz says that it stops."""
     shutdown_seconds: Annotated[int, Field(ge=1, le=300)] = 10
@@ -174,6 +186,17 @@ class Settings(BaseSettings):
         return self.keys_file or self.data_dir / "server-keys.json"
 
     @property
+    def key_sealing(self) -> Sealing:
+        """How the key file is sealed. Raises SettingsUnusable."""
+        if self.keys_unseal_command:
+            return ByCommand(self.keys_unseal_command, self.keys_seal_command)
+        if self.keys_passphrase_file:
+            return under_passphrase(self.keys_passphrase_file)
+        if self.keys_passphrase:
+            return _under(self.keys_passphrase.get_secret_value(), "SEALKEY_KEYS_PASSPHRASE")
+        return Unsealed()
+
+    @property
     def address(self) -> str:
         """Where the server listens, as a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -256,6 +279,7 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsUnusable("SEALKEY_DATABASE_URL must begin with sqlite:// or postgres://.")
     if 0 < settings.graphql_budget < settings.graphql_cost:
         raise SettingsUnusable("SEALKEY_GRAPHQL_BUDGET must not be less than SEALKEY_GRAPHQL_COST, or 0 for no budget.")
+    _check_key_sealing(settings)
     _check_trusted_documents(settings.graphql_trusted_documents)
     _check_openid(settings)
     return settings
@@ -267,6 +291,32 @@ def _what_is_wrong(name: str, kind: str, message: str) -> str:
     elif name in _NETWORKS:
         message = 'Networks are written without host bits, as ["10.0.0.0/8"]'
     return f"SEALKEY_{name.upper()}: {message}"
+
+
+def under_passphrase(path: Path) -> UnderPassphrase:
+    """Sealing under the passphrase that is in a file, but for the end of its line. Raises SettingsUnusable."""
+    try:
+        text = path.read_bytes().decode(errors="surrogateescape")
+    except OSError as error:
+        raise SettingsUnusable(f"The passphrase can't be read from {path}: {error.strerror}.") from None
+    return _under(text.rstrip("\r\n"), str(path))
+
+
+def _under(passphrase: str, source: str) -> UnderPassphrase:
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise SettingsUnusable(f"{source}: a passphrase has {SHORTEST_PASSPHRASE} characters at least.")
+    return UnderPassphrase(Secret(passphrase))
+
+
+def _check_key_sealing(settings: Settings) -> None:
+    ways = (settings.keys_passphrase, settings.keys_passphrase_file, settings.keys_unseal_command)
+    if sum(map(bool, ways)) > 1:
+        raise SettingsUnusable(
+            "Of SEALKEY_KEYS_PASSPHRASE, SEALKEY_KEYS_PASSPHRASE_FILE and SEALKEY_KEYS_UNSEAL_COMMAND set one."
+        )
+    if settings.keys_seal_command and not settings.keys_unseal_command:
+        raise SettingsUnusable("SEALKEY_KEYS_SEAL_COMMAND is set: SEALKEY_KEYS_UNSEAL_COMMAND must be too.")
+    _ = settings.key_sealing
 
 
 def _check_trusted_documents(path: Path | None) -> None:

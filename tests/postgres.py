@@ -64,7 +64,7 @@ class Postgres(Databases):
         password = secrets.token_hex(16)
         self.data = data
         self._programs, self._log = programs, home / "log"
-        self._port = _free_port()
+        self._port = free_lasting_port()
         super().__init__(f"postgres:{password}@127.0.0.1:{self._port}")
         password_file = home / "password"
         password_file.write_text(password)
@@ -113,6 +113,22 @@ class Postgres(Databases):
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
 
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @contextmanager
+    def standby(self) -> Iterator["Postgres"]:
+        """A second server, to which all that is changed here is streamed, and which can be promoted to take over."""
+        with _home_and_data("/tmp") as (home, data), _undertaken(self._programs, data, home):
+            standby = _Standby(self, data, home)
+            standby.start()
+            yield standby
+
+    def promote(self) -> None:
+        """Makes a standby a server of its own; returns when it is."""
+        self._control("promote", "--wait")
+
     def _processes(self) -> list[psutil.Process]:
         postmaster = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
         return [postmaster, *postmaster.children()]
@@ -123,17 +139,43 @@ class Postgres(Databases):
 
 
 @contextmanager
-def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+def running_postgres(*, durable: bool = False, on_disk: bool = True) -> Iterator[Postgres]:
     """A new server, which is stopped and deleted at the end, also when the tests are interrupted or killed.
 
-    A `durable` one survives `kill()` with everything that it has confirmed.
+    A `durable` one survives `kill()` with everything that it has confirmed, also where it is not `on_disk`: then it
+    would not survive the end of the machine, and starts again in a tenth of a second.
     """
+    settings = ({} if on_disk else {"fsync": "off"}) if durable else CARELESS
+    with _home_and_data("/tmp" if durable and on_disk else fastest_directory()) as (home, data):
+        programs = _programs_for_all(home)
+        with _undertaken(programs, data, home):
+            server = Postgres(programs, data, home, settings)
+            server.start()
+            yield server
+
+
+class _Standby(Postgres):
+    def __init__(self, primary: Postgres, data: Path, home: Path) -> None:
+        self.data, self._programs, self._log = data, primary._programs, home / "log"
+        self._port = free_lasting_port()
+        user, _, _ = primary.address.rpartition("@")
+        Databases.__init__(self, f"{user}@127.0.0.1:{self._port}")
+        options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", f"--pgdata={data}"]
+        _run([self._programs / "pg_basebackup", *options, f"--dbname={primary.url('postgres')}"], **_unprivileged())
+
+
+@contextmanager
+def _home_and_data(where: str) -> Iterator[tuple[Path, Path]]:
     # Not the caller's own temporary directory, which nobody else may be let into.
     home = Path(tempfile.mkdtemp(prefix="sealkey-postgres-", dir="/tmp"))
-    data = Path(tempfile.mkdtemp(prefix="sealkey-postgres-", dir="/tmp" if durable else _fastest_directory()))
+    data = Path(tempfile.mkdtemp(prefix="sealkey-postgres-", dir=where))
     for directory in (home, data):
         _give_away(directory)
-    programs = _programs_for_all(home)
+    yield home, data
+
+
+@contextmanager
+def _undertaken(programs: Path, data: Path, home: Path) -> Iterator[None]:
     with subprocess.Popen(
         ["sh", "-c", UNDERTAKER, "sh", programs, data, home],
         stdin=subprocess.PIPE,
@@ -143,12 +185,11 @@ def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
         start_new_session=True,  # an interrupt from the terminal is not for it
         **_unprivileged(),
     ):
-        server = Postgres(programs, data, home, {} if durable else CARELESS)
-        server.start()
-        yield server
+        yield
 
 
-def _fastest_directory() -> str:
+def fastest_directory() -> str:
+    """For what need not outlast the machine."""
     # A database is three hundred files, and each test has one made. A container may lack the memory for that.
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2**30 else "/tmp"
@@ -201,8 +242,8 @@ def _give_away(path: Path) -> None:
         os.chown(path, account["user"], account["group"])
 
 
-def _free_port() -> int:
-    # Not one that the system would lend to an outgoing connection while the server is stopped.
+def free_lasting_port() -> int:
+    """A port of this machine that the system does not lend to an outgoing connection while its server is stopped."""
     while True:
         port = 20_000 + secrets.randbelow(10_000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

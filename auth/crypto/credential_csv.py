@@ -3,8 +3,10 @@
 import csv
 import io
 
-# A spreadsheet takes a cell that starts with one of these for a formula and may run it.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that starts with one of these for a formula and may run it; some do so behind spaces, and
+# some with the full-width forms.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_CONTROLS = ("\t", "\r", "\n")
 
 
 def credential_csv(api_key: str, api_secret: str) -> bytes:
@@ -15,9 +17,11 @@ def credential_csv(api_key: str, api_secret: str) -> bytes:
     text = io.StringIO(newline="")
     rows = csv.writer(text)  # the default dialect is RFC 4180's: comma, double quote, CRLF
     rows.writerow(("API Key", "API Secret"))
-    rows.writerow((_as_text(api_key), _as_text(api_secret)))
+    rows.writerow((as_text(api_key), as_text(api_secret)))
     return text.getvalue().encode()
 
 
-def _as_text(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+def as_text(cell: str) -> str:
+    """The cell, with an apostrophe in front where a spreadsheet would take it for a formula."""
+    is_formula = cell.startswith(_CONTROLS) or cell.lstrip().startswith(_FORMULA_STARTS)
+    return f"'{cell}" if is_formula else cell

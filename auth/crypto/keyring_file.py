@@ -1,36 +1,45 @@
-"""The file that the server's own keys are in: made once, replaced whole, and read again when it was replaced."""
+"""The file that the server's own keys are in: made once, replaced whole, and read again when it was replaced. Where it
+is sealed, what is written, beside it too, is sealed before."""
 
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from auth.crypto.key_sealing import Sealing, Unsealed
 from auth.crypto.keyring import Keyring, KeyringUnreadable, generate_keyring, read_keyring
 
 Stamp = tuple[int, int, int]
+_UNSEALED = Unsealed()
 
 
-def load_keyring(path: Path) -> Keyring:
+def load_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
     """The keys in a file, made first (mode 0600) if there is none. Any number of processes may start at once: one
     makes the file, all read it. Raises KeyringUnreadable."""
     if not path.exists():
-        _write_once(path, generate_keyring())
-    return read_keyring_file(path)
+        _write_once(path, sealing.seal(generate_keyring()))
+    return read_keyring_file(path, sealing)
 
 
-def read_keyring_file(path: Path) -> Keyring:
+def read_keyring_file(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
     """The keys in a file that must be there. Raises KeyringUnreadable."""
     if not path.exists():
         raise KeyringUnreadable(f"{path} is not there; the server makes it when it first starts")
-    if path.stat().st_mode & 0o077:
-        raise KeyringUnreadable(f"{path} can be read by others; make it yours alone: chmod 600 {path}")
     try:
-        return read_keyring(path.read_bytes())
+        return read_keyring(sealing.open(_read(path)))
     except KeyringUnreadable as error:
         raise KeyringUnreadable(f"{path}: {error}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise KeyringUnreadable(f"others can read it; make it yours alone: chmod 600 {path}")
+        return path.read_bytes()
+    except OSError as error:
+        raise KeyringUnreadable(f"it can't be read: {error.strerror}") from None
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -43,42 +52,50 @@ def stamp(path: Path) -> Stamp | None:
 
 
 @contextmanager
-def locked_keyring(path: Path) -> Iterator[bytes]:
-    """What a key file holds, to be changed: two who do that wait for each other. The lock is on its directory, since
-    the file is replaced."""
+def locked_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Iterator[bytes]:
+    """What a key file holds, opened, to be changed: two who do that wait for each other. The lock is on its directory,
+    since the file is replaced. Raises KeyringUnreadable."""
+    with _locked(path):
+        yield sealing.open(path.read_bytes())
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     descriptor = os.open(path.resolve().parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield path.read_bytes()
+        yield
     finally:
         os.close(descriptor)
 
 
-def replace_keyring(path: Path, data: bytes) -> None:
-    """Changes what a key file holds. Whoever reads it meanwhile, and whoever starts after a crash at any point, finds
-    the whole of the old file or the whole of the new one."""
-    real = path.resolve()
-    beside = real.with_name(f"{real.name}.{secrets.token_hex(8)}")
-    try:
-        # The server's user may be another than who changes it: the new file is whose the old one was.
-        _write(beside, data, real.stat())
-        beside.replace(real)
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync(real.parent)
+def replace_keyring(path: Path, data: bytes, sealing: Sealing = _UNSEALED) -> None:
+    """Changes what a key file holds, sealed again where it is. Whoever reads it meanwhile, and whoever starts after a
+    crash at any point, finds the whole of the old file or the whole of the new one. Raises KeyringUnreadable."""
+    real, sealed = path.resolve(), sealing.seal(data)
+    # The server's user may be another than who changes it: the new file is whose the old one was.
+    _put(real, sealed, real.stat())
 
 
 def _write_once(path: Path, data: bytes) -> None:
-    """Written beside it whole and then linked, so that nobody reads half a file and the first to link it wins."""
+    """Where another process is first, its keys are the server's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with _locked(path):
+        if not path.exists():
+            _put(path, data)
+
+
+def _put(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
+    """Written beside it whole, so that nobody reads half a file; under the lock, so that what is there already was left
+    by one who was killed."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.unlink(missing_ok=True)
     try:
-        _write(beside, data)
-        os.link(beside, path)
-    except FileExistsError:
-        pass  # Another process was first: its keys are the server's.
+        _write(beside, data, like)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+    _sync(path.parent)
 
 
 def _sync(directory: Path) -> None:

@@ -6,7 +6,7 @@ and binding the API key stops one row's hash from being moved to another.
 
 import hmac
 
-from auth.crypto.keyring import Keyring, Purpose, SymmetricKey
+from auth.crypto.keyring import Keyring, SymmetricKey
 from auth.crypto.secret import Secret
 
 _DOMAIN = "sealkey credential secret v1"
@@ -22,9 +22,10 @@ def secret_matches(
 ) -> bool:
     """Whether a secret belongs to a kept hash (32 bytes), in constant time. Called with None for a key that does not
     exist, it does the same work and answers no."""
-    key = keyring.symmetric_keys.get(hashing_key_id or "") or keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
-    given = _hash(key, api_key, secret)
-    return hmac.compare_digest(given, kept or _NOTHING) and kept is not None
+    # Any key takes as long.
+    key = keyring.symmetric_keys.get(hashing_key_id or "") or next(iter(keyring.symmetric_keys.values()))
+    given, is_there = _hash(key, api_key, secret), kept is not None and key.id == hashing_key_id
+    return hmac.compare_digest(given, kept or _NOTHING) and is_there
 
 
 _NOTHING = bytes(32)

@@ -5,9 +5,7 @@ import re
 from base64 import b64encode, urlsafe_b64decode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -21,8 +19,6 @@ from auth.crypto.public_keys import RecipientKey, read_public_key
 from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import hash_secret
 from auth.opaque_token import TokenPurpose
-from models.audit import AuditEvent
-from resolvers.audit import event_hash
 from resolvers.webhook_delivery import sign
 from resolvers.webhook_events import WebhookEventType
 from tests.auth.crypto.readers import needs_openssl, openssl_opens
@@ -143,25 +139,3 @@ def test_the_key_file_has_the_keys() -> None:
     table = rows(section(FORMATS, "## The server's own keys"), "`kid`", "`kty`", "for")
     keys = json.loads(generate_keyring())["keys"]
     assert [[key["kid"], key["kty"]] for key in keys] == [[in_code(row[0])[0], in_code(row[1])[0]] for row in table]
-
-
-def test_an_event_is_hashed_over_what_is_listed() -> None:
-    text = section(page("docs/data-model.md"), "## The audit chain")
-    (domain,) = [text for text in in_code(text) if text.startswith("sealkey audit")]
-    listed = re.findall(r"^\d\. `(\w+)`", text, re.MULTILINE)
-    event = SimpleNamespace(
-        id=UUID(int=1),
-        chain_id=UUID(int=2),
-        sequence=3,
-        type="credential.viewed",
-        occurred_at=datetime(2026, 1, 15, 12, 0, 0, 125000, tzinfo=UTC),
-        actor_id=UUID(int=4),
-        subject_id=None,
-        source_ip="127.0.0.1",
-        summary="A summary",
-        hashing_key_id="any",
-    )
-    values = [getattr(event, name) for name in listed]
-    texts = [value.isoformat() if isinstance(value, datetime) else value for value in values]
-    parts = [b"\x01" + b"previous", *(b"\0" if text is None else b"\x01" + str(text).encode() for text in texts)]
-    assert event_hash(KEY, cast(AuditEvent, event), "previous") == KEY.mac(domain, *parts)

@@ -53,8 +53,8 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[str, click.Comman
 def test_every_command_is_there_with_its_options() -> None:
     said = {}
     for line in [in_code(row[0])[0] for row in rows(section(README, "## Command line"), "command", "what it does")]:
-        words = takewhile(str.isalpha, line.removeprefix("sealkey ").replace("FILE", "-").split())
-        said[" ".join(words)] = set(re.findall(r"--\w+", line))
+        words = takewhile(re.compile("[a-z][a-z-]*").fullmatch, line.removeprefix("sealkey ").split())
+        said[" ".join(words)] = set(re.findall(r"--[\w-]+", line))
     offered = {name: {opt for param in command.params for opt in param.opts} for name, command in commands(main)}
     assert said == {name: {opt for opt in opts if opt.startswith("--")} for name, opts in offered.items()}
 

@@ -95,3 +95,10 @@ def test_a_global_id_has_one_spelling(kind: Kind, id_: UUID, data: st.DataObject
 @pytest.mark.parametrize("kind", Kind)
 def test_a_global_id_fits_where_the_audit_log_keeps_it(kind: Kind) -> None:
     assert len(global_id(kind, UUID(int=2**128 - 1))) <= 64
+
+
+@pytest.mark.parametrize(
+    "rest", ["0x" + "1" * 30, "0X" + "1" * 30, "1" * 15 + "_" + "1" * 16, "A" * 32, "1" * 31, "\u0661" * 32]
+)
+def test_what_python_would_read_in_several_spellings_has_one(rest: str) -> None:
+    assert parse_global_id(f"cred_{rest}") is None

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import sqlite3
+from collections.abc import Iterator
 from uuid import UUID
 
 import asyncpg
@@ -109,6 +111,62 @@ def test_a_user_may_be_given_all_else_anew(stocked: Rows) -> None:
     )
 
 
+OTHER_KEY, RETIRED_KEY = "other-key", "retired-key"
+
+
+@pytest.fixture
+def with_keys(stocked: Rows) -> Iterator[Rows]:
+    """With a newer key, and one that was retired."""
+    for key_id, retired_at in ((OTHER_KEY, None), (RETIRED_KEY, START)):
+        row = {"id": key_id, "check_value": "1", "created_at": START, "retired_at": retired_at}
+        stocked.insert("server_keys", row)
+    yield stocked
+    stocked.execute(f"DELETE FROM server_keys WHERE id IN ('{OTHER_KEY}', '{RETIRED_KEY}')")
+
+
+ANEW = f"secret_hash = '{'1' * 64}'"
+_ONLY_UNDER_ANOTHER, _NOTHING_NEW = "only under another server key", "nothing new is made under a server key"
+_OF_KEYS = "a server key keeps its id and check value, and its retirement is final"
+KEY_RULES = {
+    "another hash under the same key": (change("credentials", CREDENTIAL, ANEW), _ONLY_UNDER_ANOTHER),
+    "another key for the same hash": (
+        change("credentials", CREDENTIAL, f"hashing_key_id = '{OTHER_KEY}'"),
+        _ONLY_UNDER_ANOTHER,
+    ),
+    "a hash under a retired key": (
+        change("credentials", CREDENTIAL, f"{ANEW}, hashing_key_id = '{RETIRED_KEY}'"),
+        _NOTHING_NEW,
+    ),
+    "a credential under a retired key": (
+        insertion("credentials", credential(hashing_key_id=RETIRED_KEY)),
+        _NOTHING_NEW,
+    ),
+    "a webhook under a retired key": (
+        insertion("webhook_endpoints", samples.webhook_endpoint(ACCOUNT, RETIRED_KEY)),
+        _NOTHING_NEW,
+    ),
+    "a key of another name": (f"UPDATE server_keys SET id = 'key-4' WHERE id = '{OTHER_KEY}'", _OF_KEYS),
+    "another check value": (f"UPDATE server_keys SET check_value = '2' WHERE id = '{OTHER_KEY}'", _OF_KEYS),
+    "a key that comes back": (f"UPDATE server_keys SET retired_at = NULL WHERE id = '{RETIRED_KEY}'", _OF_KEYS),
+}
+
+
+@pytest.mark.parametrize("name", KEY_RULES)
+def test_what_is_made_under_a_key_stays_with_it_and_a_retired_one_makes_nothing(with_keys: Rows, name: str) -> None:
+    statement, told = KEY_RULES[name]
+    assert told in str(refusal(with_keys, statement))
+
+
+def test_a_secret_can_be_hashed_anew_whatever_became_of_its_credential(with_keys: Rows) -> None:
+    permit(
+        with_keys,
+        *(
+            change("credentials", id_, f"{ANEW}, hashing_key_id = '{OTHER_KEY}'")
+            for id_ in (CREDENTIAL, REVOKED_CREDENTIAL, ROTATED_CREDENTIAL)
+        ),
+    )
+
+
 def test_a_credential_can_be_moved_used_and_ended(stocked: Rows) -> None:
     other = samples.service(ACCOUNT)
     permit(
@@ -196,14 +254,45 @@ def test_an_audit_event_is_never_removed(stocked: Rows) -> None:
 def test_to_replace_is_to_remove(stocked: Rows) -> None:
     event = insertion("audit_events", samples.audit_event(ACCOUNT, 2, KEY, id=EVENT))
     again = insertion("credentials", credential(name="ci", api_key="sealkey_key_9"))
+    head = insertion("audit_chains", {"id": ACCOUNT, "sequence": 0, "hash": ""})
     assert "audit events are kept" in str(refusal(stocked, event.replace("INSERT", "REPLACE")))
+    assert "head of an audit chain is kept" in str(refusal(stocked, head.replace("INSERT", "REPLACE")))
     assert "never removed" in str(refusal(stocked, again.replace("INSERT", "REPLACE")))
 
 
+@pytest.mark.engine("sqlite")
+def test_to_replace_is_to_remove_also_where_triggers_are_not_asked_about_that(stocked: Rows) -> None:
+    """As in SQLite's own shell, which does not set recursive_triggers."""
+    event = insertion("audit_events", samples.audit_event(ACCOUNT, 2, KEY, id=EVENT))
+    head = insertion("audit_chains", {"id": ACCOUNT, "sequence": 0, "hash": ""})
+    for statement in (event, head):
+        with pytest.raises(sqlite3.IntegrityError, match=r"kept|follows the one before"):
+            stocked.execute(statement.replace("INSERT", "REPLACE"))
+
+
+HEADS = {
+    "its number": "sequence = 0",
+    "its number, and the hash that belonged to it": "sequence = 0, hash = ''",
+    "its hash": f"hash = '{'1' * 64}'",
+    "whose it is": f"id = '{OTHER_ACCOUNT}'",
+}
+
+
+@pytest.mark.parametrize("assignments", HEADS.values(), ids=HEADS)
+def test_the_head_of_a_chain_only_moves_on(stocked: Rows, assignments: str) -> None:
+    assert "an audit chain only grows" in str(refusal(stocked, change("audit_chains", ACCOUNT, assignments)))
+    permit(stocked, change("audit_chains", ACCOUNT, f"sequence = 2, hash = '{'2' * 64}'"))
+
+
+def test_the_head_of_a_chain_is_never_removed(stocked: Rows) -> None:
+    for chain in (ACCOUNT, UUID(int=0)):
+        assert "is kept" in str(refusal(stocked, f"DELETE FROM audit_chains WHERE id = '{chain}'"))
+
+
 @pytest.mark.engine("postgres")
-@pytest.mark.parametrize("tables", ["audit_events", "credentials CASCADE", "accounts CASCADE"])
+@pytest.mark.parametrize("tables", ["audit_chains CASCADE", "audit_events", "credentials CASCADE", "accounts CASCADE"])
 def test_to_truncate_is_to_remove(stocked: Rows, tables: str) -> None:
-    assert re.search("are kept|never removed", str(refusal(stocked, f"TRUNCATE {tables}")))
+    assert re.search("(are|is) kept|never removed", str(refusal(stocked, f"TRUNCATE {tables}")))
 
 
 @pytest.mark.parametrize("sequence", [0, -1, 1, 3, 1000])
@@ -497,7 +586,6 @@ def test_what_is_referred_to_is_there(stocked: Rows, column: str) -> None:
         ("users", USER),
         ("identities", IDENTITY),
         ("services", SERVICE),
-        ("audit_chains", ACCOUNT),
         ("server_keys", KEY),
     ],
 )

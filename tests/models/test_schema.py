@@ -53,6 +53,8 @@ audit_chains
     sequence: integer
     hash: varchar(64)
     key (id)
+    trigger audit_chains_are_kept before delete
+    trigger audit_chains_only_grow before update
 
 audit_events
     id: uuid
@@ -66,6 +68,7 @@ audit_events
     summary: varchar(500)
     hashing_key_id: varchar(64) of server_keys
     hash: varchar(64)
+    hash_version: integer
     key (id)
     check (hash)
     check (sequence)
@@ -143,7 +146,10 @@ credentials
     unique index credentials_api_key (api_key)
     unique index credentials_living_name (account_id, name) where revoked_at IS NULL AND rotated_at IS NULL
     unique index credentials_predecessor (predecessor_id) where predecessor_id IS NOT NULL
+    trigger credentials_are_hashed_anew_under_another_key before update
+    trigger credentials_are_hashed_anew_under_living_keys before update
     trigger credentials_are_kept before delete
+    trigger credentials_are_made_under_living_keys before insert
     trigger credentials_are_of_one_account before insert
     trigger credentials_identity_is_fixed before update
     trigger credentials_keep_their_predecessor before update
@@ -204,7 +210,9 @@ server_keys
     id: varchar(64)
     check_value: varchar(64)
     created_at: instant
+    retired_at: instant or null
     key (id)
+    trigger server_keys_retired_stay_retired before update
 
 service_identities
     service_id: uuid of services
@@ -305,13 +313,17 @@ webhook_endpoints
     disabled_at: instant or null
     key (id)
     index webhook_endpoints_account (account_id, id)
+    trigger webhook_endpoints_are_made_under_living_keys before insert
 """
+
+
+_OF_ONE_ENGINE = (" before truncate", "_are_not_replaced before insert")
 
 
 def test_the_database_is_made_of_what_is_listed_here_and_nothing_else(database_url: str) -> None:
     rows = Rows(database_url)
     expected = SCHEMA.splitlines() if rows.engine == "postgres" else SCHEMA.replace(": flag", ": integer").splitlines()
-    found = [line for line in describe(rows).splitlines() if not line.endswith(" before truncate")]
+    found = [line for line in describe(rows).splitlines() if not line.endswith(_OF_ONE_ENGINE)]
     assert found == expected
 
 
@@ -319,8 +331,18 @@ def test_the_database_is_made_of_what_is_listed_here_and_nothing_else(database_u
 def test_what_is_kept_for_good_is_kept_from_truncate_too(database_url: str) -> None:
     found = [line.strip() for line in describe(Rows(database_url)).splitlines() if line.endswith(" before truncate")]
     assert found == [
+        "trigger audit_chains_are_not_truncated before truncate",
         "trigger audit_events_are_not_truncated before truncate",
         "trigger credentials_are_not_truncated before truncate",
+    ]
+
+
+@pytest.mark.engine("sqlite")
+def test_what_is_kept_for_good_is_kept_from_replacing_too(database_url: str) -> None:
+    found = [line.strip() for line in describe(Rows(database_url)).splitlines() if "_are_not_replaced" in line]
+    assert found == [
+        "trigger audit_chains_are_not_replaced before insert",
+        "trigger audit_events_are_not_replaced before insert",
     ]
 
 

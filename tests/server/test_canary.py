@@ -2,9 +2,8 @@
 whatever goes wrong on the way. A real server is used and misused, and all that it left behind is searched."""
 
 import json
-import re
 import secrets
-from base64 import b64decode, b64encode, urlsafe_b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,11 +21,10 @@ from tests.plugins.database import Databases
 from tests.support.command import Serving, run
 from tests.support.rows import Rows
 from tests.support.world import GENERATED
+from torture.traces import found
 
 OPERATOR, MEMBER = "olga@provider.example", "max@alder.example"
 JSON = {"Content-Type": "application/json"}
-# So many characters of a secret in a row are no accident.
-PIECE = 12
 
 
 @dataclass
@@ -252,11 +250,9 @@ def look(what: str, rows: Rows, left: Left) -> None:
         left.places[f"the files {what}"] = b"".join(file.read_bytes() for file in files)
 
 
-@pytest.fixture(scope="module")
-def left(databases: Databases, names: Iterator[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
-    """All that a server left behind that was used and misused."""
-    data_dir, left, name = tmp_path_factory.mktemp("canary"), Left(), next(names)
-    url = databases.create_database(name)
+def left_by(kind: type[Serving], url: str, data_dir: Path) -> Left:
+    """What a server left behind that was used and misused, its secrets known."""
+    left = Left()
     left.secrets = {f"{whose} password": secrets.token_urlsafe(20) for whose in ("operator", "member", "wrong")}
     left.secrets["private key"] = "".join(private_pem().splitlines()[2:-1])
     password = left.secrets["operator password"]
@@ -265,33 +261,19 @@ def left(databases: Databases, names: Iterator[str], tmp_path_factory: pytest.Te
     held = json.loads((data_dir / "server-keys.json").read_text())["keys"]
     left.secrets |= {key["kid"]: key.get("k") or key["d"] for key in held}
     rows = Rows(url)
-    with Serving(data_dir, database_url=url) as server:
+    with kind(data_dir, database_url=url) as server:
         use(server.wait().url, rows, left)
         look("while it ran", rows, left)
     look("after it ended", rows, left)
     left.places |= {"standard output": server.output.encode(), "the log": server.errors.encode()}
-    yield left
+    return left
+
+
+@pytest.fixture(scope="module")
+def left(databases: Databases, names: Iterator[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+    name = next(names)
+    yield left_by(Serving, databases.create_database(name), tmp_path_factory.mktemp("canary"))
     databases.drop_database(name)
-
-
-def kernel(secret: str) -> str:
-    """What is random in a secret: not the beginning of a token, and of a JWT the signature."""
-    return re.sub(r"^sealkey_[a-z]+_", "", secret).rpartition(".")[2]
-
-
-def traces(secret: str) -> set[bytes]:
-    """What shows that a secret is there: any piece of it as it is, or the whole of it in another writing."""
-    raw = kernel(secret).encode()
-    pieces = {raw[at : at + PIECE] for at in range(len(raw) - PIECE + 1)}
-    written = {raw.hex().encode(), b64encode(raw).rstrip(b"=")[:-1], b64encode(b"x" + raw)[2:-4]}
-    with suppress(ValueError):
-        key = urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
-        written |= {key, key.hex().encode()} if len(key) >= PIECE else set()
-    return pieces | written
-
-
-def found(secret: str, text: bytes) -> bool:
-    return any(trace in text for trace in traces(secret))
 
 
 def test_no_secret_is_in_the_database_the_log_or_the_output(left: Left) -> None:

@@ -14,10 +14,11 @@ import httpx
 import jwt
 import pytest
 
-from auth.crypto.keyring import generate_keyring, rotate_signing_key
+from auth.crypto.key_sealing import Unsealed
+from auth.crypto.keyring import Purpose, add_keys, generate_keyring
 from auth.crypto.keyring_file import locked_keyring, replace_keyring
 from resolvers.caller import Caller, Deployment
-from resolvers.server_keys import rotate_signing
+from resolvers.key_changes import KeyFile, rotate_keys
 from tests.plugins.play import StartPlay
 from tests.support.audit import deployment_events
 from tests.support.command import SEALKEY, Serving, environment, error_of, run
@@ -59,16 +60,17 @@ def test_every_token_is_believed_by_every_process_all_through_a_rotation(
     tmp_path: Path, empty_database_url: str
 ) -> None:
     data_dir = tmp_path / "data"
+    settings = {"database_url": empty_database_url, "issuer": ISSUER, "usage_flush_seconds": "1"}
     with (
-        Serving(data_dir, database_url=empty_database_url, issuer=ISSUER) as one,
-        Serving(data_dir, "--workers", "2", database_url=empty_database_url, issuer=ISSUER) as other,
+        Serving(data_dir, **settings) as one,
+        Serving(data_dir, "--workers", "2", **settings) as other,
     ):
         one.wait()
         other.wait()
         wait_until_it_answers(other)
         deployed = Deployed(data_dir, empty_database_url, [one, other])
         tokens = [deployed.login(one)]
-        deployed.rotate("--lead", "5")
+        deployed.rotate("--purpose", "all", "--lead", "5")
         give_up_at = time.monotonic() + 60
         newest: set[str] = set()
         while newest != {NEW}:
@@ -84,6 +86,12 @@ def test_every_token_is_believed_by_every_process_all_through_a_rotation(
             assert published(server.url) == [OLD, NEW]
             assert is_right(server, tokens[0])
             assert is_right(server, tokens[-1])
+        # Each of these logins was a use, and the last ones were after the new keys had started.
+        rows = Rows(empty_database_url)
+        while rows.execute("SELECT hashing_key_id FROM credentials") != [("credential-hashing-2",)]:
+            assert time.monotonic() < give_up_at, "it is not hashed anew"
+            deployed.login(one)
+        assert all(deployed.is_active(server, deployed.login(server)) for server in (one, other, other))
     assert "keys_not_taken" not in one.errors + other.errors
 
 
@@ -122,8 +130,9 @@ def rotate(play: Play, *, starts_in: timedelta = timedelta(minutes=15), drops_ol
 
     async def rotate_and_follow(deployment: Deployment) -> None:
         caller = Caller(None, None, deployment.clock(), deployment)
-        await rotate_signing(caller, path, starts_in=starts_in, drops_older=drops_older)
-        await deployment.keys.follow(deployment.clock())
+        file = KeyFile(path, Unsealed())
+        await rotate_keys(caller, file, [Purpose.TOKEN_SIGNING], starts_in=starts_in, drops_older=drops_older)
+        await deployment.keys.follow(caller)
 
     play.server.run(rotate_and_follow)
 
@@ -225,13 +234,14 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
     before, token = path.read_bytes(), login(play, play.keys())
     wrong: dict[str, bytes] = {
         "not a JWK Set": before[:-20],
-        "the database was set up with another": generate_keyring(),
+        "another deployment's": generate_keyring(),
     }
     for told, content in wrong.items():
         replace_keyring(path, content)
         logged = follow(play)
         assert told in logged
         assert logged.count("keys_not_taken") == 1
+        assert ready(play) == "keys_unreadable"
         assert is_active(play, token)
     path.unlink()
     assert "is not there" in follow(play)
@@ -241,6 +251,11 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
     path.chmod(0o600)
     rotate(play)
     assert published(play.server.url) == [OLD, NEW]
+    assert ready(play) == "ok"
+
+
+def ready(play: Play) -> str:
+    return httpx.get(f"{play.server.url}/readyz").text
 
 
 def test_a_file_from_before_a_rotation_is_refused_at_start(day_play: Play) -> None:
@@ -250,7 +265,8 @@ def test_a_file_from_before_a_rotation_is_refused_at_start(day_play: Play) -> No
     replace_keyring(path, before)
     with Serving(play.server.data_dir, database_url=play.server.database_url) as server:
         status, errors = server.failure()
-    assert (status, errors.startswith(f"Error: the database was set up with another {NEW} key")) == (1, True)
+    assert status == 1
+    assert errors.startswith(f"Error: the server key {NEW} is missing, which the database knows since ")
 
 
 # ---------------------------------------------------------------- the command
@@ -269,7 +285,7 @@ def test_the_keys_are_listed_with_what_they_are_good_for(data_dir: Path, databas
     listed = run(data_dir, "keys", "list", **settings)
     assert [line.split(maxsplit=1) for line in listed.stdout.splitlines()] == [
         ["credential-hashing-1", "in use"],
-        ["audit-hashing-1", "in use"],
+        ["audit-hashing-1", "in use; 1 audit event needs it"],
         ["sealing-1", "in use"],
         [OLD, "signs"],
     ]
@@ -284,7 +300,7 @@ def test_the_keys_are_listed_with_what_they_are_good_for(data_dir: Path, databas
     assert abs(keys[NEW]["nbf"] - time.time() - 900) < 60
     in_words = [line.split(maxsplit=1) for line in run(data_dir, "keys", "list", **settings).stdout.splitlines()]
     assert in_words[-2:] == [[OLD, f"signs, is believed until {ends_at}"], [NEW, f"signs from {starts_at}"]]
-    from_environment = run(data_dir, "keys", "list", keys=(data_dir / "server-keys.json").read_text())
+    from_environment = run(data_dir, "keys", "list", keys=(data_dir / "server-keys.json").read_text(), **settings)
     assert [line.split(maxsplit=1) for line in from_environment.stdout.splitlines()] == in_words
 
 
@@ -412,6 +428,6 @@ def test_who_rotates_waits_for_who_is_at_it_and_sees_what_they_did(data_dir: Pat
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(3)
         later = now + timedelta(hours=1)
-        replace_keyring(path, rotate_signing_key(before, now=now, starts_at=later, older_end_at=later))
+        replace_keyring(path, add_keys(before, [Purpose.TOKEN_SIGNING], now=now, starts_at=later, ends={}))
     assert process.wait(60) == 1
     assert len(in_file(data_dir)) == 5

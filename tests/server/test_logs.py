@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -132,3 +134,22 @@ def test_logs_are_for_people_where_that_is_set_and_from_the_level_that_is_set(
         server.wait()
         httpx.get(f"{server.url}/healthz")
     assert server.errors == ""
+
+
+@pytest.mark.parametrize("path", ["/nowhere/of_somebody", "/graphql/of_somebody", "/v2/login/of_somebody"])
+def test_a_path_that_is_none_of_ours_is_not_told(server: Serving, path: str) -> None:
+    before = lines(server)
+    assert httpx.get(f"{server.url}{path}").status_code == 404
+    (line,) = logged(server, before, lambda line: line["event"] == "request")
+    assert (line["path"], line["status"]) == (None, 404)
+
+
+def test_of_a_statement_that_is_logged_its_text_is_alone() -> None:
+    logging_everything = """
+import logging
+logging.basicConfig(level=1)
+configure_logs()
+logging.getLogger("tortoise.db_client").debug("%s: %s", "SELECT ?", ["of somebody"])
+"""
+    ran = subprocess.run([sys.executable, "-c", logging_everything], capture_output=True, text=True, check=True)
+    assert ran.stderr.splitlines()[-1].endswith("SELECT ?: …")

@@ -49,6 +49,7 @@ def test_whoever_asks_is_told_to_try_again(server: RunningServer, postgres: Post
             response = client.sending(Accept=accepted).post(document)
             errors = [(error["message"], error["extensions"]["code"]) for error in response.json()["errors"]]
             assert (response.status_code, errors) == (503, UNAVAILABLE)
+            assert response.headers["Retry-After"] == "1"
             assert not response.json().get("data")
 
 

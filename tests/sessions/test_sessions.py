@@ -48,6 +48,23 @@ def do(client: Client, mutation: str) -> None:
 
 
 class TestASession:
+    def test_is_forgotten_once_its_time_is_over(self, play: Play) -> None:
+        def kept() -> int:
+            return len(rows(play.server.database_url, "SELECT id FROM sessions"))
+
+        play.clock.advance(hours=1)
+        from_before = kept()
+        do(sign_in(play), "signOut")
+        play.clock.advance(hours=11)
+        later = sign_in(play)
+        play.server.keep_house()
+        assert from_before > 2
+        assert kept() == 2  # that which was ended an hour before the end of its time, and the new one
+        play.clock.advance(hours=1)
+        play.server.keep_house()
+        assert kept() == 1
+        assert works(later)
+
     def test_begins_with_a_token_that_is_shown_once_and_kept_as_its_hash(self, play: Play) -> None:
         started = play.nobody.do(
             "signIn", "sessionToken expiresAt viewer { user { email } }", email=MEMBER, password=PASSWORD

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,6 +44,8 @@ class Serving:
     """`sealkey serve` in a process of its own, stopped at the end of the block; `variables` are further ones of its
     environment, that are no settings."""
 
+    command: Sequence[str | Path] = (SEALKEY,)
+
     def __init__(self, data_dir: Path, *arguments: str, variables: Any = None, **settings: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -51,7 +54,7 @@ class Serving:
         with tempfile.TemporaryFile("w+") as errors:
             self._errors = os.fdopen(os.dup(errors.fileno()), "r")
             self._process = subprocess.Popen(
-                [SEALKEY, "serve", "--port", str(port), *arguments],
+                [*self.command, "serve", "--port", str(port), *arguments],
                 env={"PATH": os.defpath, **environment(data_dir, **settings), **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -44,7 +44,7 @@ def test_it_has_no_attributes_to_be_dumped() -> None:
 
 def test_the_servers_keys_are_not_printed_either() -> None:
     keyring = read_keyring(generate_keyring())
-    key = keyring.symmetric_key(Purpose.CREDENTIAL_HASHING)
+    key = keyring.symmetric_key(Purpose.CREDENTIAL_HASHING, START)
     assert repr(key) == "SymmetricKey(credential-hashing-1)"
     printed = repr(keyring)
     for hashing_key in keyring.symmetric_keys.values():

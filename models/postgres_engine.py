@@ -1,0 +1,138 @@
+"""Tortoise's PostgreSQL engine with connections that are neither lost nor waited for without end.
+
+The stock transaction takes a connection from the pool and then begins. Who is cancelled in between, or finds that the
+server has gone, never gives it back: after as many of these as the pool has connections, nobody gets one any more. And
+the stock pool waits for one for as long as it takes, also where all of them wait for a server that the network has
+lost.
+
+An address may name several servers: the one that takes writes is used.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, cast
+
+from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
+from tortoise.backends.base.client import (
+    PoolConnectionWrapper,
+    TransactionalDBClient,
+    TransactionContext,
+    TransactionContextPooled,
+)
+from tortoise.connection import get_connections
+
+# By then one has come back, or the database is as good as unavailable.
+_WAIT_SECONDS = 10
+_SEVERAL = re.compile(r"^(postgres://(?:[^/?#]*@)?)([^/?#@]+,[^/?#@]+)(|[/?#].*)$")
+_HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
+
+
+class Host(NamedTuple):
+    name: str
+    port: int
+
+
+def split_hosts(url: str) -> tuple[str, Sequence[Host]]:
+    """A URL with several hosts (as libpq has it: `postgres://…@one:5432,other:5432/…`) as one with the first of them,
+    and all; of any other, the same and none. Raises ValueError."""
+    found = _SEVERAL.match(url)
+    if not found:
+        return url, ()
+    before, hosts, after = found.groups()
+    return f"{before}{hosts.partition(',')[0]}{after}", [_host(host) for host in hosts.split(",")]
+
+
+def _host(text: str) -> Host:
+    found = _HOST.fullmatch(text)
+    if not found:
+        raise ValueError("this is no host")
+    return Host(found[1].strip("[]"), int(found[2] or 5432))
+
+
+class PooledConnection(PoolConnectionWrapper[Any]):
+    async def __aenter__(self) -> Any:
+        await self.ensure_connection()
+        self.connection = await _acquire(self.client._pool)
+        return self.connection
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        await _release(self.client._pool, self.connection, exc_val)
+
+
+class PooledTransaction(TransactionContextPooled):
+    async def __aenter__(self) -> TransactionalDBClient:
+        await self.ensure_connection()
+        pool = self.client._parent._pool
+        self.client._connection = await _acquire(pool)
+        try:
+            await self.client.begin()
+        except BaseException as error:
+            self.client._connection.terminate()
+            await _release(pool, self.client._connection, error)
+            raise
+        self.token = get_connections().set(self.connection_name, self.client)
+        return self.client
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        get_connections().reset(self.token)
+        connection = self.client._connection
+        try:
+            if not self.client._finalized:
+                await self._end(exc_val)
+        except BaseException as error:
+            # Nobody knows what state it is in; the server rolls back what was not committed.
+            connection.terminate()
+            if exc_val is None or not isinstance(error, Exception):
+                raise
+        finally:
+            await _release(self.client._parent._pool, connection, exc_val)
+
+    async def _end(self, error: BaseException | None) -> None:
+        if error is None:
+            await self.client.commit()
+        elif not isinstance(error, TimeoutError):  # else the server is not asked for anything more
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self.client.rollback()
+
+
+class PostgresClient(AsyncpgDBClient):
+    def __init__(self, *, hosts: Sequence[Host] = (), **named: Any) -> None:
+        super().__init__(**named)
+        if hosts:
+            self.host: Any = [host.name for host in hosts]
+            self.port: Any = [host.port for host in hosts]
+            self.extra.setdefault("target_session_attrs", "read-write")
+
+    def acquire_connection(self) -> PooledConnection:
+        return PooledConnection(self, self._pool_init_lock)
+
+    def _in_transaction(self) -> TransactionContext:
+        wrapper = cast(TransactionalDBClient, TransactionWrapper(self))
+        return PooledTransaction(wrapper, self._pool_init_lock)
+
+
+async def _acquire(pool: Any) -> Any:
+    """Raises ConnectionError where none becomes free, and what the driver raises where it can't connect."""
+    if pool.get_idle_size():
+        return await pool.acquire()  # at once: a limit costs as much as the rest
+    try:
+        # Not the pool's own limit, which in Python 3.11 may swallow that somebody is cancelled.
+        async with asyncio.timeout(_WAIT_SECONDS):
+            return await pool.acquire()
+    except TimeoutError:
+        raise ConnectionError("No connection to the database became free.") from None
+
+
+async def _release(pool: Any, connection: Any, error: BaseException | None) -> None:
+    """Its place in the pool is free then, whatever becomes of the connection."""
+    if isinstance(error, TimeoutError):
+        # The server has gone silent, since it ends what takes long by itself: the others lead there too.
+        connection.terminate()
+        await pool.expire_connections()
+    with suppress(Exception):  # what came of the last statement is known, and the driver has ended the connection
+        await pool.release(connection, timeout=_WAIT_SECONDS)
+
+
+client_class = PostgresClient

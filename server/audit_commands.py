@@ -1,0 +1,282 @@
+"""`sealkey audit`: verifying, checkpoints, and exporting."""
+
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from auth.crypto.keyring import CheckpointKey
+from auth.crypto.keyring_file import read_keyring_file
+from auth.crypto.signed_note import Checkpoint, verifier_of
+from models.audit_log import read_account_names, read_chain_ids, read_heads
+from models.ids import Kind, global_id
+from resolvers.audit_chains import NoSuchChain, chain_name, find_chain
+from resolvers.audit_checkpoints import (
+    CheckpointRefused,
+    make_signing_key,
+    origin,
+    read_checkpoints,
+    read_verifiers,
+    sign_checkpoint,
+    signing_key,
+)
+from resolvers.audit_export import ExportFormat, Range, export_by_command
+from resolvers.audit_hash import EventHasher
+from resolvers.audit_verification import Fault, StoredChain, Verified, verify_chain
+from resolvers.caller import Caller, Deployment
+from resolvers.key_changes import KeyFile
+from schema.scalars import parse_instant
+from server.app import deployed
+from server.command import command
+from server.settings import Settings, load_settings
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_SAY_EVERY = 1_000_000
+_account = click.option("--account", metavar="ID|NAME", help="Only this account's, or `deployment`.")
+_checkpoint = click.option(
+    "--checkpoint", "files", type=_FILE, multiple=True, help="Checkpoints from before; may be given several times."
+)
+_checkpoint_key = click.option(
+    "--checkpoint-key", "key_file", type=_FILE, help="Who signed them, as checkpoint-key prints it."
+)
+
+
+class _Instant(click.ParamType[datetime]):
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def audit() -> None:
+    """The audit log: verify it, sign checkpoints of it, export it."""
+
+
+@audit.command()
+@_account
+@_checkpoint
+@_checkpoint_key
+@command
+async def verify(account: str | None, files: Sequence[Path], key_file: Path | None) -> None:
+    """Show that no event was altered, removed, inserted or moved; exit status 1 where one was.
+
+    Checkpoints, kept elsewhere since, show that none of the newest is gone and nothing was written anew.
+    """
+    async with _deployment() as (deployment, _):
+        seen = read_checkpoints(files, deployment.keyring, read_verifiers(key_file) if key_file else ())
+        began = time.monotonic()
+        chains = await _chains(account, seen)
+        if files and not seen.keys() & set(chains):
+            raise CheckpointRefused("None of the checkpoints is of this log.")
+        verified = await _verify(deployment, chains, seen)
+        names = await read_account_names([chain for chain, each in verified.items() if each.fault])
+    _tell_faults(verified, names)
+    seconds, events = time.monotonic() - began, sum(each.size for each in verified.values())
+    rate = f"{events / seconds:,.0f} a second"
+    click.echo(f"{_logs(len(verified))} with {events:,} events are as they were written ({seconds:.1f} s, {rate}).")
+
+
+@audit.command()
+@_account
+@_checkpoint
+@_checkpoint_key
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Write a file for each log there, once it was verified with the one that is there.",
+)
+@command
+async def checkpoint(account: str | None, files: Sequence[Path], key_file: Path | None, directory: Path | None) -> None:
+    """Sign what the logs are now, to be kept elsewhere. Each is verified first; none is signed that does not add up."""
+    async with _deployment() as (deployment, settings):
+        key = await _signing_key(deployment, settings)
+        before = [*files, *(_checkpoints_in(directory) if directory else ())]
+        seen = read_checkpoints(before, deployment.keyring, read_verifiers(key_file) if key_file else ())
+        verified = await _verify(deployment, await _chains(account, seen), seen, wants_root=True)
+        names = await read_account_names([chain for chain, each in verified.items() if each.fault])
+    _tell_faults(verified, names)
+    notes = {chain: sign_checkpoint(key, deployment.issuer, chain, each) for chain, each in verified.items()}
+    if directory is None:
+        click.echo("\n".join(notes.values()), nl=False)
+        return
+    for chain, note in notes.items():
+        _replace(directory / f"{chain_name(chain)}.checkpoint", note)
+    click.echo(f"{len(notes)} checkpoints are in {directory}.")
+
+
+@audit.command("checkpoint-key")
+@_account
+@command
+async def checkpoint_key(account: str | None) -> None:
+    """Show the keys to verify checkpoints with, elsewhere: one for each log, each on its line."""
+    async with _deployment() as (deployment, settings):
+        await _signing_key(deployment, settings)
+        for chain in await _chains(account, {}):
+            for key in deployment.keyring.checkpoint_keys.values():
+                click.echo(verifier_of(origin(deployment.issuer, chain), key.key).vkey())
+
+
+@audit.command()
+@_account
+@click.option(
+    "--format", "format_", type=click.Choice([each.value for each in ExportFormat]), default="csv", show_default=True
+)
+@click.option("--after", type=_Instant(), help="From this instant on, as in 2026-11-22T09:30:00Z.")
+@click.option("--before", type=_Instant(), help="Before this instant.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file.  [default: standard output]")
+@command
+async def export(account: str | None, format_: str, after: Any, before: Any, output: Path | None) -> None:
+    """Write the events of one account, or of all and the deployment, as CSV or JSON Lines. This is recorded too."""
+    async with _deployment() as (deployment, _):
+        chain = await find_chain(account) if account else None
+        caller = Caller(None, None, deployment.clock(), deployment)
+        range_ = Range(after, before)
+        made = await export_by_command(
+            caller, ExportFormat(format_), chain_id=UUID(chain) if chain else None, range_=range_
+        )
+        with _opened(output) as file, _progress(made.total, "Exporting") as advance:
+            async for number, chunk in made.chunks:
+                file.write(chunk)
+                advance(number)
+
+
+@asynccontextmanager
+async def _deployment() -> AsyncIterator[tuple[Deployment, Settings]]:
+    """What is there already: keys that were made now would be another deployment's."""
+    settings = load_settings()
+    if settings.keys is None:
+        read_keyring_file(settings.keys_path, settings.key_sealing)
+    async with deployed(settings) as deployment:
+        yield deployment, settings
+
+
+async def _chains(account: str | None, seen: Mapping[str, Sequence[Checkpoint]]) -> list[str]:
+    """The chains to look at: of one account, or all that there are, ought to be, or were once seen."""
+    known = {*await read_chain_ids(), *seen}
+    if account is None:
+        return sorted(known)
+    chain = await find_chain(account)
+    if chain not in known:
+        raise NoSuchChain
+    return [chain]
+
+
+async def _verify(
+    deployment: Deployment,
+    chains: Sequence[str],
+    seen: Mapping[str, Sequence[Checkpoint]],
+    *,
+    wants_root: bool = False,
+) -> dict[str, Verified]:
+    hasher = EventHasher(deployment.keyring.symmetric_keys)
+    wanted = set(chains)
+    total = sum(head.sequence for head in await read_heads() if head.id in wanted)
+    with _progress(total, "Verifying") as advance:
+        return {
+            chain: await verify_chain(
+                StoredChain(chain), hasher, seen.get(chain, ()), wants_root=wants_root, progress=advance
+            )
+            for chain in chains
+        }
+
+
+def _tell_faults(verified: Mapping[str, Verified], names: Mapping[str, str]) -> None:
+    """Says what is wrong. Ends with exit status 1 where anything is."""
+    faults = {chain: each.fault for chain, each in verified.items() if each.fault}
+    for chain, fault in faults.items():
+        click.echo(_printable(f"{_called(chain, names)}: {_told(fault)}"), err=True)
+    if faults:
+        number = f"{len(faults):,} of {_logs(len(verified))}"
+        raise click.ClickException(f"{number} {'is' if len(faults) == 1 else 'are'} not as it was written.")
+
+
+def _logs(number: int) -> str:
+    return "1 log" if number == 1 else f"{number:,} logs"
+
+
+def _called(chain: str, names: Mapping[str, str]) -> str:
+    return f"{chain_name(chain)} ({names[chain]})" if chain in names else chain_name(chain)
+
+
+def _told(fault: Fault) -> str:
+    event = f"event {fault.sequence:,}" + (f" ({_event_name(fault.event_id)})" if fault.event_id else "")
+    return f"{event}: {fault.kind.value}: {fault.detail}"
+
+
+def _event_name(id_: str) -> str:
+    try:
+        return global_id(Kind.AUDIT_EVENT, UUID(id_))
+    except ValueError:
+        return id_
+
+
+def _printable(text: str) -> str:
+    """Whoever can write into the database must not write on the terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+async def _signing_key(deployment: Deployment, settings: Settings) -> CheckpointKey:
+    """The key that signs checkpoints, made where there is none. Raises CheckpointRefused."""
+    key = signing_key(deployment.keyring, deployment.clock())
+    if key is not None:
+        return key
+    if settings.keys is not None:
+        raise CheckpointRefused(
+            "SEALKEY_KEYS has no key to sign checkpoints with, and this command can't write it there. Save the keys in "
+            "a file (mode 600), run this once with SEALKEY_KEYS_FILE in the place of SEALKEY_KEYS, and take what the "
+            "file holds then."
+        )
+    caller = Caller(None, None, deployment.clock(), deployment)
+    keyring = await make_signing_key(caller, KeyFile(settings.keys_path, settings.key_sealing))
+    await deployment.keys.follow(caller)
+    made = signing_key(keyring, caller.now)
+    assert made is not None  # noqa: S101  (that is what it is for)
+    return made
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[Any]:
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with path.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _progress(total: int, label: str) -> Iterator[Callable[[int], None]]:
+    """Something to tell of so many events more: a bar on a terminal, else a line now and then, on standard error."""
+    if sys.stderr.isatty():
+        with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
+            yield bar.update
+        return
+    done = 0
+
+    def advance(number: int) -> None:
+        nonlocal done
+        if done // _SAY_EVERY != (done + number) // _SAY_EVERY:
+            click.echo(f"{label}: {done + number:,} of {total:,} events", err=True)
+        done += number
+
+    yield advance
+
+
+def _checkpoints_in(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.checkpoint"))
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text)
+    beside.replace(path)

@@ -1,0 +1,253 @@
+"""Keys that are wrong, missing or lost are noticed before anything is served; what to do then is told, and works."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auth.crypto.keyring import Purpose, add_keys, generate_keyring
+from auth.crypto.keyring_file import replace_keyring
+from tests.support import samples
+from tests.support.command import error_of, run
+from tests.support.rows import Rows
+from tests.support.world import OPERATOR, PASSWORD
+
+Keys = list[dict[str, Any]]
+EVERY = [f"{purpose}-1" for purpose in Purpose]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, database_url: str) -> Path:
+    path = tmp_path / "data"
+    run(path, "operator", "create", "--email", OPERATOR, stdin=PASSWORD, database_url=database_url)
+    return path
+
+
+def key_file(data_dir: Path) -> Path:
+    return data_dir / "server-keys.json"
+
+
+def start(data_dir: Path, database_url: str) -> str:
+    """What a server that can't start says."""
+    return error_of(run(data_dir, "serve", database_url=database_url))
+
+
+def changed(change: Callable[[Keys], object]) -> Callable[[bytes], bytes]:
+    def content(before: bytes) -> bytes:
+        keys: Keys = json.loads(before)["keys"]
+        change(keys)
+        return json.dumps({"keys": keys}).encode()
+
+    return content
+
+
+def with_other_bytes(key_id: str) -> Callable[[Keys], None]:
+    other = {key["kid"]: key for key in json.loads(generate_keyring())["keys"]}
+
+    def change(keys: Keys) -> None:
+        keys[:] = [other[key_id] if key["kid"] == key_id else key for key in keys]
+
+    return change
+
+
+DAMAGED = "the key file is not a JWK Set as Sealkey writes it"
+WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda _: b"", DAMAGED),
+    "truncated": (lambda before: before[: len(before) // 2], DAMAGED),
+    "another deployment's": (
+        lambda _: generate_keyring(),
+        "the keys are another deployment's: the database",
+    ),
+    "two of one id": (changed(lambda keys: keys.append(keys[0])), "two keys have the id credential-hashing-1"),
+    "without a purpose": (changed(lambda keys: keys.pop(1)), "there is no audit-hashing key"),
+    **{
+        f"other bytes of {key_id}": (
+            changed(with_other_bytes(key_id)),
+            f"the database was set up with another {key_id} key: give the server the keys it had",
+        )
+        for key_id in EVERY
+    },
+}
+
+
+def test_a_file_that_is_wrong_is_refused_in_one_sentence(data_dir: Path, database_url: str) -> None:
+    path = key_file(data_dir)
+    before = path.read_bytes()
+    for name, (content, told) in WRONG.items():
+        path.write_bytes(content(before))
+        assert start(data_dir, database_url).removeprefix(f"{path}: ").startswith(told), name
+    path.write_bytes(before)
+    assert run(data_dir, "keys", "list", database_url=database_url).exit_code == 0
+
+
+def test_a_file_that_others_can_read_or_that_can_not_be_read_is_refused(data_dir: Path, database_url: str) -> None:
+    path = key_file(data_dir)
+    path.chmod(0o640)
+    assert start(data_dir, database_url).endswith(f"others can read it; make it yours alone: chmod 600 {path}")
+    path.unlink()
+    path.mkdir(mode=0o700)
+    assert start(data_dir, database_url) == f"{path}: it can't be read: Is a directory"
+
+
+# ---------------------------------------------------------------- a key that is missing
+
+
+def in_use_since_an_hour(data_dir: Path, database_url: str, *purposes: Purpose) -> bytes:
+    """Adds keys as a rotation of an hour ago would have; answers the file from before."""
+    path, now = key_file(data_dir), datetime.now(UTC)
+    before = path.read_bytes()
+    hour_ago = now - timedelta(hours=1)
+    replace_keyring(path, add_keys(before, purposes, now=now, starts_at=hour_ago, ends={}))
+    assert run(data_dir, "operator", "create", "--email", "b@x.example", stdin=PASSWORD, database_url=database_url)
+    return before
+
+
+def give_credential(database_url: str, key_id: str) -> None:
+    rows = Rows(database_url)
+    account = samples.account()
+    user, identity, service = (make(account["id"]) for make in (samples.user, samples.identity, samples.service))
+    rows.insert("accounts", account)
+    rows.insert("audit_chains", {"id": account["id"], "sequence": 0, "hash": ""})
+    rows.insert("users", user)
+    rows.insert("identities", identity)
+    rows.insert("services", service)
+    rows.insert(
+        "credentials", samples.credential(account["id"], user["id"], service["id"], identity["id"], key_id, name="ci")
+    )
+
+
+def test_a_key_that_is_missing_is_told_with_what_needs_it(data_dir: Path, database_url: str) -> None:
+    before = in_use_since_an_hour(data_dir, database_url, Purpose.CREDENTIAL_HASHING)
+    after = key_file(data_dir).read_bytes()
+    give_credential(database_url, "credential-hashing-2")
+    replace_keyring(key_file(data_dir), before)
+    told = start(data_dir, database_url)
+    assert told.startswith("the server key credential-hashing-2 is missing, which the database knows since 20")
+    assert "and which 1 credential can not do without: give the server the newest key file" in told
+    listed = run(data_dir, "keys", "list", database_url=database_url).stdout.splitlines()
+    assert listed[-1] == f"{'credential-hashing-2':24}not in the file; 1 credential needs it"
+    replace_keyring(key_file(data_dir), after)
+    listed = run(data_dir, "keys", "list", database_url=database_url).stdout.splitlines()
+    assert listed[0] == f"{'credential-hashing-1':24}checks what was made with it"
+    assert listed[1].endswith("; 1 credential needs it")
+    assert listed[1].startswith(f"{'credential-hashing-2':24}in use since 20")
+
+
+def test_a_deployment_goes_on_without_a_key_that_was_lost(data_dir: Path, database_url: str) -> None:
+    settings = {"database_url": database_url}
+    before = in_use_since_an_hour(data_dir, database_url, Purpose.CREDENTIAL_HASHING, Purpose.AUDIT_HASHING)
+    give_credential(database_url, "credential-hashing-2")
+    replace_keyring(key_file(data_dir), before)
+    lost = ["credential-hashing-2", "audit-hashing-2"]
+    for key_id in lost:
+        assert error_of(run(data_dir, "keys", "retire", key_id, **settings)).startswith("the server key")
+    done = [run(data_dir, "keys", "retire", key_id, "--force", **settings).stdout for key_id in lost]
+    assert done == [
+        "credential-hashing-2 is used no more, and 1 credential revoked.\n",
+        "audit-hashing-2 is used no more.\n",
+    ]
+    assert run(data_dir, "keys", "rotate", "--purpose", "audit-hashing", **settings).exit_code == 0
+    assert Rows(database_url).execute("SELECT revocation_reason FROM credentials") == [("KEY_COMPROMISE",)]
+
+
+# ---------------------------------------------------------------- a change that was killed halfway
+
+
+def events(database_url: str) -> list[tuple[str, str]]:
+    found = Rows(database_url).execute("SELECT type, summary FROM audit_events ORDER BY sequence")
+    return [(type_, summary) for type_, summary in found if type_.startswith("server_key")]
+
+
+def test_a_key_that_nobody_told_of_is_told_of_by_whoever_finds_it_in_the_file(
+    data_dir: Path, database_url: str
+) -> None:
+    in_use_since_an_hour(data_dir, database_url, Purpose.TOKEN_SIGNING)
+    run(data_dir, "operator", "create", "--email", "c@x.example", stdin=PASSWORD, database_url=database_url)
+    ((type_, summary),) = events(database_url)
+    assert (type_, summary.startswith("The server key token-signing-2 was added, to sign from 20")) == (
+        "server_key.added",
+        True,
+    )
+
+
+def test_a_retirement_that_did_not_reach_the_file_is_finished_by_trying_again(
+    data_dir: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use_since_an_hour(data_dir, database_url, Purpose.CREDENTIAL_HASHING)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        told = error_of(run(data_dir, "keys", "retire", "credential-hashing-1", database_url=database_url))
+    assert told == "No space left on device"
+    for _ in range(2):
+        listed = run(data_dir, "keys", "list", database_url=database_url)
+        assert listed.exit_code == 0, listed.output
+        retired = run(data_dir, "keys", "retire", "credential-hashing-1", database_url=database_url)
+    assert "credential-hashing-1" not in key_file(data_dir).read_text()
+    assert "was retired before" in retired.output
+    assert [type_ for type_, _ in events(database_url)] == ["server_key.added", "server_key.retired"]
+
+
+# ---------------------------------------------------------------- by the command
+
+
+def test_all_keys_rotate_at_once(data_dir: Path, database_url: str) -> None:
+    settings = {"database_url": database_url}
+    rotated = run(data_dir, "keys", "rotate", "--purpose", "all", **settings)
+    assert rotated.exit_code == 0, rotated.output
+    keys = {key["kid"]: key for key in json.loads(key_file(data_dir).read_bytes())["keys"]}
+    assert list(keys) == [*EVERY, *(f"{purpose}-2" for purpose in Purpose)]
+    assert len({keys[f"{purpose}-2"]["nbf"] for purpose in Purpose}) == 1
+    assert [key_id for key_id, key in keys.items() if "exp" in key] == ["token-signing-1"]
+    told = rotated.stdout.splitlines()
+    assert [line.split()[0] for line in told[:-1]] == [*(f"{purpose}-2" for purpose in Purpose), *EVERY]
+    assert told[4] == (
+        "credential-hashing-1 checks what was made with it. `sealkey keys list` shows what needs it still."
+    )
+    again = error_of(run(data_dir, "keys", "rotate", "--purpose", "sealing", **settings))
+    assert again == "sealing-2 was added before and does not seal yet: wait until it does."
+    leaked = run(data_dir, "keys", "rotate", "--purpose", "sealing", "--compromised", "--lead", "5", **settings)
+    assert leaked.exit_code == 0
+    keys = {key["kid"]: key for key in json.loads(key_file(data_dir).read_bytes())["keys"]}
+    assert keys["sealing-1"]["exp"] == keys["sealing-2"]["exp"] == keys["sealing-3"]["nbf"]
+
+
+def test_keys_for_checkpoints_rotate_too_and_stay(data_dir: Path, database_url: str) -> None:
+    settings = {"database_url": database_url}
+    assert run(data_dir, "audit", "checkpoint-key", **settings).exit_code == 0
+    rotated = run(data_dir, "keys", "rotate", "--purpose", "checkpoint-signing", **settings)
+    assert rotated.stdout.startswith("checkpoint-signing-2 signs checkpoints from ")
+    listed = run(data_dir, "keys", "list", **settings).stdout
+    assert "checkpoint-signing-1    signs checkpoints since " in listed
+    assert "checkpoint-signing-2    signs checkpoints from " in listed
+    told = error_of(run(data_dir, "keys", "retire", "checkpoint-signing-1", **settings))
+    assert told == "checkpoint-signing-1 stays: the checkpoints that it signed are verified with it."
+
+
+def test_keys_of_a_sealed_file_sign_checkpoints(data_dir: Path, database_url: str) -> None:
+    settings = {"database_url": database_url, "keys_passphrase": "a passphrase of some words"}
+    assert run(data_dir, "keys", "seal", **settings).exit_code == 0
+    assert run(data_dir, "audit", "checkpoint", **settings).exit_code == 0
+    assert key_file(data_dir).read_bytes().startswith(b"eyJ")
+    assert "checkpoint-signing-1" in run(data_dir, "keys", "list", **settings).stdout
+
+
+def test_a_key_retires_by_the_command(data_dir: Path, database_url: str) -> None:
+    settings = {"database_url": database_url}
+    in_use_since_an_hour(data_dir, database_url, Purpose.CREDENTIAL_HASHING)
+    give_credential(database_url, "credential-hashing-1")
+    refused = error_of(run(data_dir, "keys", "retire", "credential-hashing-1", **settings))
+    assert refused.startswith("credential-hashing-1 is needed by 1 credential still, not used since")
+    forced = run(data_dir, "keys", "retire", "credential-hashing-1", "--force", **settings)
+    assert forced.stdout == "credential-hashing-1 is used no more, and 1 credential revoked.\n"
+    listed = run(data_dir, "keys", "list", **settings).stdout
+    assert "credential-hashing-1" not in listed
+    # Its number is not given again.
+    rotated = run(data_dir, "keys", "rotate", "--purpose", "credential-hashing", **settings)
+    assert rotated.stdout.startswith("credential-hashing-3 in use from ")

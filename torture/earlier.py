@@ -1,0 +1,95 @@
+"""Earlier versions of the server, as they were: their own code from the repository's history, in a process of its own.
+
+A version is named by its last migration.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from models import migrations
+from tests.support.processes import ROOT, free_port, running_process
+
+_FOLDER = Path(migrations.__file__).parent
+# Nobody could have had these: their migrations and the form of the key file were still being written.
+_NEVER_RAN = frozenset({"m0001_first", "m0002_access", "m0003_life"})
+_MAIN = "import sys; from server.cli import main; sys.argv[0] = 'sealkey'; main()"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that can be run: where its code is."""
+
+    last_migration: str
+    code: Path
+
+    def environment(self, settings: dict[str, str]) -> dict[str, str]:
+        given = {f"SEALKEY_{name.upper()}": value for name, value in settings.items()}
+        # Before the checkout's own path, which is on the environment's.
+        return {"PYTHONPATH": str(self.code), "PATH": os.defpath, **given}
+
+    def run(self, *arguments: str, stdin: str | None = None, **settings: str) -> str:
+        """What a command of this version's says."""
+        return subprocess.run(
+            [sys.executable, "-P", "-c", _MAIN, *arguments],
+            env=self.environment(settings),
+            cwd=self.code,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    @contextmanager
+    def serving(self, **settings: str) -> Iterator[str]:
+        """A server's address."""
+        port = free_port()
+        # It is started in the checkout, which -P keeps off the path.
+        command = [sys.executable, "-P", "-c", _MAIN, "serve", "--port", str(port)]
+        with running_process(command, self.environment(settings), "is serving GraphQL"):
+            yield f"http://127.0.0.1:{port}"
+
+
+def newest() -> Version:
+    """The checkout."""
+    return Version(_names()[-1], ROOT)
+
+
+def earlier(directory: Path) -> list[Version]:
+    """The versions before each migration, the newest last, unpacked into a directory; those that the repository still
+    has, none in a clone without its history."""
+    found = []
+    for before, name in zip(_names(), _names()[1:], strict=False):
+        commit = _commit_before(name)
+        if commit and before not in _NEVER_RAN:
+            found.append(Version(before, _unpacked(commit, directory / before)))
+    return found
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in _FOLDER.glob("m[0-9]*.py"))
+
+
+def _commit_before(name: str) -> str | None:
+    """The commit to which a migration was added."""
+    added = _git("log", "--diff-filter=A", "--format=%H", "--", f"models/migrations/{name}.py").split()
+    if not added:
+        return None
+    return _git("rev-parse", "--quiet", "--verify", f"{added[-1]}^").strip() or None
+
+
+def _unpacked(commit: str, directory: Path) -> Path:
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(directory, filter="data")
+    return directory
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout
