@@ -147,6 +147,7 @@ def test_a_path_that_is_none_of_ours_is_not_told(server: Serving, path: str) -> 
 def test_of_a_statement_that_is_logged_its_text_is_alone() -> None:
     logging_everything = """
 import logging
+from server.logs import configure_logs
 logging.basicConfig(level=1)
 configure_logs()
 logging.getLogger("tortoise.db_client").debug("%s: %s", "SELECT ?", ["of somebody"])
