@@ -25,7 +25,7 @@ from resolvers.watching import Watches
 from schema.api import Api, build_api
 from server import audit_export, graphiql, oauth
 from server.admission import Admission
-from server.gate import Gate
+from server.gate import Gate, Refusals
 from server.graphql_endpoint import GraphQLEndpoint
 from server.graphql_sse import GraphQLEventStreams
 from server.graphql_websocket import GraphQLWebSocket
@@ -89,7 +89,9 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
                 tracing.trace_statements()
             stop_gently(app.state.stopping, settings.drain_seconds)
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
-            async with housekeeping(deployment, settings, partial(publish, app.state)) as app.state.housekeeping:
+            refusals = Refusals(operations=app.state.gate, checks=app.state.checks_gate)
+            keeping = housekeeping(deployment, settings, refusals, partial(publish, app.state))
+            async with keeping as app.state.housekeeping:
                 yield
             publish(app.state)
         if tracing:

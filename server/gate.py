@@ -57,6 +57,21 @@ class _Waiting:
     turn: "Future[bool]"
 
 
+class Refusals:
+    """How many were refused, from one time that this is told to the next."""
+
+    def __init__(self, **gates: "Gate") -> None:
+        self._gates = gates
+        self._told = dict.fromkeys(gates, 0)
+
+    def news(self) -> dict[str, int]:
+        """By the gate, where there were any."""
+        now = {name: gate.full + gate.late for name, gate in self._gates.items()}
+        news = {name: number - self._told[name] for name, number in now.items() if number > self._told[name]}
+        self._told = now
+        return news
+
+
 class Gate:
     """What operations pass. Counts what it refuses: `full` at once, `late` after they have waited."""
 

@@ -22,6 +22,7 @@ from resolvers.resealing import reseal
 from resolvers.sessions import forget_sessions
 from resolvers.usage import forget_old_usage
 from resolvers.webhook_delivery import WebhookSender
+from server.gate import Refusals
 from server.logs import log, log_fault
 from server.settings import Settings
 from server.workers import PUBLISHED_EVERY
@@ -35,6 +36,7 @@ _ASK_EPOCH_EVERY = 0.4
 _TELL_OF_CHANGES_EVERY = 0.3
 _KEPT_CHANGES = 10_000
 _LOOK_AT_BACKLOG_EVERY = 5
+_TELL_OF_REFUSALS_EVERY = 10
 _SPARE_EVERY = 5
 _SEARCH_EVERY = 3600
 _LISTEN_AGAIN_AFTER = 1
@@ -125,7 +127,7 @@ def _can_be_opened(path: Path | None) -> bool:
 
 @asynccontextmanager
 async def housekeeping(
-    deployment: Deployment, settings: Settings, publish: Callable[[], None]
+    deployment: Deployment, settings: Settings, refusals: Refusals, publish: Callable[[], None]
 ) -> AsyncIterator[Housekeeping]:
     """Goes on while inside; at the end what was counted is written down once more. `publish` tells other workers this
     one's numbers."""
@@ -134,6 +136,10 @@ async def housekeeping(
 
     async def publish_numbers() -> None:
         publish()
+
+    async def tell_of_refusals() -> None:
+        if news := refusals.news():
+            log.warning("overloaded", **news)
 
     rounds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
         (_ASK_EPOCH_EVERY, house.keep_up),
@@ -147,6 +153,7 @@ async def housekeeping(
         (_CLEAN_UP_EVERY, house.clean_up),
         (_LOOK_AT_BACKLOG_EVERY, house.look_at_backlog),
         (PUBLISHED_EVERY, publish_numbers),
+        (_TELL_OF_REFUSALS_EVERY, tell_of_refusals),
         (_SPARE_EVERY, spare_what_stays),
         (_SEARCH_EVERY, search_everything),
     ]

@@ -51,7 +51,6 @@ def configure_logs(level: str = "info", form: str = "json") -> None:
             structlog.processors.JSONRenderer(serializer=_as_json) if form == "json" else text,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3"):
         logger = logging.getLogger(name)

@@ -16,10 +16,11 @@ from schema.api import build_api
 MARK = "m4rk"
 # Fields of these names hold secrets, or what was sent as it was sent, unless they are named below.
 SECRET = re.compile(r"secret|password|token$|private|idempotency|signing|^shown$|^key$|variables|query$|authorization")
-# Yes or no; a row, whose text is its id; ids of keys; keys that say their ids alone; a keyed hash; an object.
+# Yes or no; a row, whose text is its id; ids of keys; keys that say their ids alone; a keyed hash; an object; a public
+# key.
 PUBLIC = {
     *("is_token", "Gateway.token", "Claims.signing_key_id", "Keyring.signing_keys", "KeptHash.secret_hash"),
-    "Retry.key",
+    *("Retry.key", "NoteVerifier.key"),
 }
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from auth import passwords
-from server.gate import Bounds, Gate, Overloaded, Place
+from server.gate import Bounds, Gate, Overloaded, Place, Refusals
 from tests.plugins.play import Theatre
 from tests.support.subscribers import connecting, streaming
 from tests.support.world import PASSWORD, Play
@@ -177,6 +177,20 @@ def test_no_more_passwords_are_hashed_than_soon_can_be_and_none_of_the_others_wa
         assert (error["extensions"]["code"], error["path"]) == ("UNAVAILABLE", ["signIn"])
     monkeypatch.undo()
     assert play.nobody.data(document, p=PASSWORD)["expiresAt"]
+
+
+def test_how_many_were_refused_is_told_once() -> None:
+    async def scene() -> list[dict[str, int]]:
+        full, other = Gate(Bounds(at_work=1, waiting=0)), Gate(Bounds())
+        refusals = Refusals(full=full, other=other)
+        told = [refusals.news()]
+        full.take()
+        for _ in range(2):
+            with pytest.raises(Overloaded):
+                full.take()
+        return [*told, refusals.news(), refusals.news()]
+
+    assert asyncio.run(scene()) == [{}, {"full": 2}, {}]
 
 
 def test_whoever_came_first_is_first_and_who_gives_up_keeps_nobody_waiting() -> None:

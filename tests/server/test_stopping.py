@@ -20,7 +20,7 @@ SIGN_IN = {"query": 'mutation { signIn(input: {email: "a@b.example", password: "
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60  # workers are programs that have to start first
     while not is_so():
         assert time.monotonic() < give_up
         time.sleep(0.02)
