@@ -69,9 +69,9 @@ class KeysInFile(GivenKeys):
     async def follow(self, caller: Caller) -> None:
         """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
         async with self._looking:
-            await self._follow(now)
+            await self._follow(caller)
 
-    async def _follow(self, now: datetime) -> None:
+    async def _follow(self, caller: Caller) -> None:
         newest = stamp(self._path)
         if newest == self._stamp:
             await super().follow(caller)
