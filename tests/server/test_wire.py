@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from resolvers.caller import Deployment
 from server.graphql_request import MAXIMUM_BODY
 from tests.plugins.database import Databases
 from tests.support.subscribers import connecting, streaming
@@ -311,10 +312,15 @@ def test_no_text_breaks_the_sign_in(shared_play: Play, email: str) -> None:
     assert refusals == [("INVALID_CREDENTIALS", None)]
 
 
+async def _forget(deployment: Deployment) -> None:
+    deployment.memory.forget()
+
+
 def test_what_was_not_foreseen_is_told_with_an_id_and_nothing_else(play: Play) -> None:
     """In a field, beside the data; before any field is reached, by the status as well."""
     for table, status in (("credentials", 200), ("sessions", 500)):
         play.rows.execute(f"ALTER TABLE {table} RENAME TO lost_{table}")
+        play.server.run(_forget)
         answer = ask(play, {"query": "{ credentials { totalCount } }"}, **play.member.headers)
         assert answer.status_code == status
         (error,) = answer.json()["errors"]
