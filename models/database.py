@@ -23,7 +23,6 @@ from tortoise.exceptions import (
     ConfigurationError,
     DBConnectionError,
     IntegrityError,
-    OperationalError,
 )
 from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
@@ -123,8 +122,9 @@ def _connection(url: str, pool_size: int) -> dict[str, Any]:
         config["credentials"] = {
             "maxsize": pool_size,
             "reset": _leave_as_it_is,
-            # What a standby answers may be long past; where it is promoted, it is connected to then.
-            "target_session_attrs": "primary",
+            # What a standby answers may be long past; where it is promoted, it is connected to then. Of several servers
+            # the one that takes writes is looked for.
+            "target_session_attrs": "read-write" if "hosts" in credentials else "primary",
             **_POSTGRES_SECONDS,
             **credentials,
             "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
@@ -193,8 +193,8 @@ async def upgrade() -> None:
     """
     try:
         await _upgrade()
-    except (sqlite3.DatabaseError, OperationalError) as error:
-        if isinstance(error, OperationalError) and not is_unavailable(error):
+    except (sqlite3.DatabaseError, BaseORMException) as error:
+        if isinstance(error, BaseORMException) and not is_unavailable(error):
             raise
         raise DatabaseUnusable(f"The database can't be used: {error}.") from None
 

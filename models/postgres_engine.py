@@ -103,7 +103,6 @@ class PostgresClient(AsyncpgDBClient):
         if hosts:
             self.host: Any = [host.name for host in hosts]
             self.port: Any = [host.port for host in hosts]
-            self.extra.setdefault("target_session_attrs", "read-write")
 
     def acquire_connection(self) -> PooledConnection:
         return PooledConnection(self, self._pool_init_lock)

@@ -66,7 +66,7 @@ def quick_to_give_up() -> Iterator[None]:
     with (
         patch.dict(database._POSTGRES_SECONDS, seconds),
         patch.dict(database._POSTGRES_SETTINGS, {"lock_timeout": f"{_SECONDS * 500}ms"}),
-        patch.object(postgres_engine, "_POOL_SECONDS", _SECONDS),
+        patch.object(postgres_engine, "_WAIT_SECONDS", _SECONDS),
     ):
         yield
 
