@@ -178,6 +178,7 @@ class Executor:
         return PlainFieldsExecutor.build(
             self._schema,
             document,
+            root_value=context,
             context_value=context,
             raw_variable_values=variables,
             operation_name=operation_name,

@@ -30,6 +30,9 @@ from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCor
 from models.instants import write_instant
 from schema.lazy import Lazy
 
+FROM_CONTEXT: dict[str, Callable[[Any], Any]] = {}
+"""Fields of the query type that follow from the context alone, which is the root value: what reads them there. They
+raise what their resolvers do."""
 Complete = Callable[[Any], Any]
 """What stands in the answer for a value that is not null; raises anything where that is for graphql-core to say."""
 
@@ -127,13 +130,19 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         if field_name == "__typename":
             return _Plain(name, type, lambda _: parent_type.name, False)
         field = self.schema.get_field(parent_type, field_name)
-        attribute = _attribute_of(field) if field else None
-        if field is None or attribute is None:
+        value_of = self._value_of(parent_type, field_name, field) if field else None
+        if field is None or value_of is None:
             return None
         complete = self._complete(_nullable(field.type), details)
         if complete is None:
             return None
-        return _Plain(name, _reading(parent_type, attribute), complete, not isinstance(field.type, GraphQLNonNull))
+        return _Plain(name, value_of, complete, not isinstance(field.type, GraphQLNonNull))
+
+    def _value_of(self, parent_type: GraphQLObjectType, name: str, field: GraphQLField) -> Callable[[Any], Any] | None:
+        attribute = _attribute_of(field)
+        if attribute is not None:
+            return _reading(parent_type, attribute)
+        return FROM_CONTEXT.get(name) if parent_type is self.schema.query_type else None
 
     def _complete(self, type_: Any, details: Any) -> Complete | None:
         if is_leaf_type(type_):

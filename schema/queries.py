@@ -12,7 +12,7 @@ from models.service import ServiceStatus
 from models.user import Role
 from resolvers import reading
 from schema.connections import Connection, Node, connect
-from schema.context import Info
+from schema.context import Context, Info
 from schema.enums import CredentialOrderField, IdentityOrderField, OrderDirection, ServiceOrderField
 from schema.inputs import arguments, order, page_request
 from schema.objects import (
@@ -31,6 +31,7 @@ from schema.objects import (
     WebhookEndpoint,
     node_of,
 )
+from schema.plain_fields import FROM_CONTEXT
 from schema.viewer import viewer_of
 
 _ACCOUNT = "Operators only; left out, all accounts."
@@ -121,11 +122,18 @@ Filter = strawberry.argument(description="Leaves out what does not fit.")
 OrderBy = strawberry.argument(description="Left out: oldest first.")
 
 
+def _viewer(context: Context) -> Viewer:
+    return viewer_of(context.caller.principal)
+
+
+FROM_CONTEXT["viewer"] = _viewer
+
+
 @strawberry.type(description="Everything that can be asked for.")
 class Query:
     @strawberry.field(description="Who is asking, and what they may do.")
     def viewer(self, info: Info) -> Viewer:
-        return viewer_of(info.context.caller.principal)
+        return _viewer(info.context)
 
     @strawberry.field(description="Anything by its id; null where there is no such thing that the viewer may see.")
     async def node(

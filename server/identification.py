@@ -37,12 +37,14 @@ async def identify(request: HTTPConnection, token: Secret | None = None, *, to_r
     deployment: Deployment = request.app.state.deployment
     settings: Settings = request.app.state.settings
     address = client_address(request, settings.trusted_proxies)
-    caller = Caller(None, address, deployment.clock(), deployment)
+    now = deployment.clock()
     token = token or bearer_token(request.headers.get("authorization", "")) or _cookie_token(request)
     if token is None:
-        return replace(caller, why_nobody=_HEADER_MISSING) if _lacks_header(request) else caller
-    principal = await _principal(request, caller, token, to_read=to_read)
-    return Caller(principal, address, caller.now, deployment, _TOKEN_ENDED)
+        return Caller(None, address, now, deployment, _HEADER_MISSING if _lacks_header(request) else None)
+    principal = deployment.memory.find_person(hash_token(token), now) if to_read else None
+    if principal is None:
+        principal = await _principal(request, Caller(None, address, now, deployment), token)
+    return Caller(principal, address, now, deployment, _TOKEN_ENDED)
 
 
 def remembered_gateway(deployment: Deployment, token: bytes, now: datetime) -> Gateway | None:
@@ -77,13 +79,13 @@ def write_session_cookie(request: Request, reply: Reply, headers: MutableHeaders
         headers.append("set-cookie", _cookie(request, "", 0))
 
 
-async def _principal(request: HTTPConnection, caller: Caller, token: Secret, *, to_read: bool) -> Principal | None:
+async def _principal(request: HTTPConnection, caller: Caller, token: Secret) -> Principal | None:
     provider: OpenIdProvider | None = request.app.state.openid
     purpose = purpose_of(token)
     if purpose is TokenPurpose.GATEWAY:
         return await find_gateway(caller.deployment, token, caller.now)
     if purpose is not None or provider is None:
-        return await _find_person(caller.deployment, token, caller.now, to_read=to_read)
+        return await _find_person(caller.deployment, token, caller.now)
     try:
         claims = await provider.verify(token, caller.now)
         principal = await find_openid_principal(caller, provider, claims)
@@ -93,15 +95,12 @@ async def _principal(request: HTTPConnection, caller: Caller, token: Secret, *, 
         return None
 
 
-async def _find_person(deployment: Deployment, token: Secret, now: datetime, *, to_read: bool) -> Principal | None:
-    memory, token_hash = deployment.memory, hash_token(token)
-    epoch, principal = memory.epoch, memory.find_person(token_hash, now) if to_read else None
-    if principal is not None:
-        return principal
+async def _find_person(deployment: Deployment, token: Secret, now: datetime) -> Principal | None:
+    memory, epoch = deployment.memory, deployment.memory.epoch
     known = await find_principal(token, now, deployment.session_rules)
     if known is None:
         return None
-    memory.remember_person(token_hash, known, epoch)
+    memory.remember_person(hash_token(token), known, epoch)
     return known.principal
 
 

@@ -11,6 +11,7 @@ import traceback
 from collections import Counter
 from contextlib import suppress
 from http import HTTPStatus
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -39,6 +40,12 @@ def _as_json(event: Any, **_options: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
+class _Ready:
+    """The logger that requests' lines are written by: once configured it is not looked up for each."""
+
+    logger: Any = log
+
+
 def configure_logs(level: str = "info", form: str = "json") -> None:
     """From `level` on, as JSON for machines or as text for people."""
     text = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -52,6 +59,7 @@ def configure_logs(level: str = "info", form: str = "json") -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    _Ready.logger = log.bind()
     for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3"):
         logger = logging.getLogger(name)
         # What is for those who work on uvicorn tells of messages and addresses as they came.
@@ -98,15 +106,15 @@ def _fault(error: Exception, error_id: str) -> PlainTextResponse:
     return PlainTextResponse(f"Something went wrong here. The log has it under {error_id}.\n", status_code=500)
 
 
-def request_id_of(request: HTTPConnection) -> str:
+def request_id_of(scope: Scope) -> str:
     """The X-Request-Id that a trusted proxy has sent, if it is one of ordinary characters; else a new one. Whoever
     else could choose it could make others' lines look like theirs."""
-    trusted = request.app.state.settings.trusted_proxies
-    if trusted and is_proxy(request, trusted):
+    trusted = scope["app"].state.settings.trusted_proxies
+    if trusted and is_proxy(request := HTTPConnection(scope), trusted):
         given = request.headers.get("x-request-id", "")
         if _REQUEST_ID.fullmatch(given):
             return given
-    return uuid4().hex
+    return token_hex(16)
 
 
 class RequestLog:
@@ -120,12 +128,15 @@ class RequestLog:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        request_id = request_id_of(HTTPConnection(scope))
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        request_id = request_id_of(scope)
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
             if scope["type"] == "http":
                 await self._answer(request_id, scope, receive, send)
             else:
                 await self._converse(scope, receive, send)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
     async def _answer(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = perf_counter(), 0
@@ -147,7 +158,7 @@ class RequestLog:
                 await _fault(error, error_id)(scope, receive, send_with_id)
         self.counts.answered(scope["path"], scope["method"], status, perf_counter() - began)
         path = _path(scope, status)
-        log.info("request", method=scope["method"], path=path, status=status, milliseconds=_since(began))
+        _Ready.logger.info("request", method=scope["method"], path=path, status=status, milliseconds=_since(began))
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A status where no WebSocket came of it, else the code that it was closed with, by whichever side."""
