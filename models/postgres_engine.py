@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
+import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
 from tortoise.backends.base.client import (
     PoolConnectionWrapper,
@@ -69,7 +70,7 @@ class PooledTransaction(TransactionContextPooled):
         try:
             await self.client.begin()
         except BaseException as error:
-            self.client._connection.terminate()
+            _terminate(self.client._connection)
             await _release(pool, self.client._connection, error)
             raise
         self.token = get_connections().set(self.connection_name, self.client)
@@ -83,7 +84,7 @@ class PooledTransaction(TransactionContextPooled):
                 await self._end(exc_val)
         except BaseException as error:
             # Nobody knows what state it is in; the server rolls back what was not committed.
-            connection.terminate()
+            _terminate(connection)
             if exc_val is None or not isinstance(error, Exception):
                 raise
         finally:
@@ -124,11 +125,16 @@ async def _acquire(pool: Any) -> Any:
         raise ConnectionError("No connection to the database became free.") from None
 
 
+def _terminate(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # it has gone by itself
+        connection.terminate()
+
+
 async def _release(pool: Any, connection: Any, error: BaseException | None) -> None:
     """Its place in the pool is free then, whatever becomes of the connection."""
     if isinstance(error, TimeoutError):
         # The server has gone silent, since it ends what takes long by itself: the others lead there too.
-        connection.terminate()
+        _terminate(connection)
         await pool.expire_connections()
     with suppress(Exception):  # what came of the last statement is known, and the driver has ended the connection
         await pool.release(connection, timeout=_WAIT_SECONDS)

@@ -48,17 +48,18 @@ def signing_key(keyring: Keyring, now: datetime) -> CheckpointKey | None:
 async def make_signing_key(caller: Caller, file: KeyFile) -> Keyring:
     """Adds a key that signs checkpoints to the key file, unless it has one by now, and answers what is in it then."""
     with locked_keyring(file.path, file.sealing) as data:
-        keyring = read_keyring(data)
+        known = await ServerKey.all()
+        keyring = read_keyring(data).without([key.id for key in known if key.retired_at])
         if keyring.checkpoint_keys:
             return keyring
-        known = [key.id for key in await ServerKey.all()]
         purpose, now = Purpose.CHECKPOINT_SIGNING, caller.now
-        changed = add_keys(data, [purpose], now=now, starts_at=now, ends={}, known=known)
+        changed = add_keys(data, [purpose], now=now, starts_at=now, ends={}, known=[key.id for key in known])
         keyring = read_keyring(changed)
+        sealed = file.sealing.seal(changed)  # which may take a while, and nobody is to wait for
         async with transaction():
             await remember_keys(caller, keyring)
             # After the event: where the file can't be written, neither is the event.
-            replace_keyring(file.path, changed, file.sealing)
+            replace_keyring(file.path, sealed)
     return keyring
 
 

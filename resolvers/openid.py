@@ -132,6 +132,7 @@ async def _updated(caller: Caller, rules: OpenIdRules, user: User, claims: Mappi
         access = "with" if api_access else "without"
         summary = f"User {user.email} is {role} {access} API access, says the OpenID provider"
         await _record(caller, user, EventType.USER_ROLE_SET, summary)
+    await caller.deployment.memory.settle()
     user.role, user.api_access = role, api_access
     return user
 

@@ -36,7 +36,10 @@ class Rehashing:
         newest = keyring.symmetric_key(Purpose.CREDENTIAL_HASHING, now)
         # Not those that wait: another process's clock may be ahead, and nothing is to be hashed back.
         ids = [key.id for key in keyring.versions(Purpose.CREDENTIAL_HASHING)]
-        self.outdated, self._newest = frozenset(ids[: ids.index(newest.id)]), newest.id
+        self.outdated = frozenset(ids[: ids.index(newest.id)])
+        if newest.id != self._newest:
+            # What would be hashed under another one is found again.
+            self._newest, self._found = newest.id, {}
 
     def note(self, keyring: Keyring, found: CredentialFacts, shown: bytes) -> None:
         """Hashes a right secret anew; `shown` is key and secret, `key:secret`."""
@@ -55,5 +58,6 @@ class Rehashing:
         found = dict(self._found)
         if found:
             await rehash(list(found.values()))
-        for id_ in found:
-            self._found.pop(id_, None)
+        for id_, written in found.items():
+            if self._found.get(id_) is written:
+                del self._found[id_]

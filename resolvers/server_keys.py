@@ -30,8 +30,14 @@ class GivenKeys:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the keys by what the database knows; None: nothing."""
+        """What is wrong with the keys by what the database knows; None: nothing. What can't be checked for it is
+        answered so, and all else is served."""
         return self._disagreement
+
+    @property
+    def not_taken(self) -> str | None:
+        """Why other keys that there are now are not used; None: they are."""
+        return None
 
     async def confirm(self, caller: Caller, *, some_lost: bool = False) -> None:
         """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
@@ -58,6 +64,7 @@ class KeysInFile(GivenKeys):
         self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = stamp(path)
         self._not_taken: str | None = None
+        self._tries_again_at = datetime.min.replace(tzinfo=UTC)
         self._looking = asyncio.Lock()
         super().__init__(load_keyring(path, self._sealing))
 
@@ -66,14 +73,18 @@ class KeysInFile(GivenKeys):
         """What is wrong with the file, or with the keys that are used in its place; None: nothing."""
         return self._not_taken or super().trouble
 
+    @property
+    def not_taken(self) -> str | None:
+        return self._not_taken
+
     async def follow(self, caller: Caller) -> None:
         """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
         async with self._looking:
             await self._follow(caller)
 
     async def _follow(self, caller: Caller) -> None:
-        newest = stamp(self._path)
-        if newest == self._stamp:
+        newest, told = stamp(self._path), self._not_taken
+        if newest == self._stamp and (told is None or caller.now < self._tries_again_at):
             await super().follow(caller)
             return
         try:
@@ -81,8 +92,12 @@ class KeysInFile(GivenKeys):
             given = await asyncio.to_thread(read_keyring_file, self._path, self._sealing)
             self.keyring, self._given = await confirm_keys(caller, given), given
         except KeyringUnreadable as error:
-            self._stamp, self._not_taken = newest, str(error)
-            raise
+            # It may be what opens the file that failed, or its mode that was wrong: so it is tried again.
+            is_new = (newest, str(error)) != (self._stamp, told)
+            self._stamp, self._not_taken, self._tries_again_at = newest, str(error), caller.now + _ASK_AGAIN
+            if is_new:
+                raise
+            return
         self._stamp, self._not_taken, self._disagreement = newest, None, None
 
 

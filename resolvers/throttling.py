@@ -16,6 +16,7 @@ from auth.crypto.keyring import Purpose
 from auth.passwords import TooManyPasswords
 from auth.principal import Principal
 from models.credential import Credential
+from models.database import is_unavailable
 from models.throttle import ThrottleRule, forget_old, forgive, take_back, take_try, wait_for
 from models.user import Role
 from resolvers.caller import Caller
@@ -78,12 +79,22 @@ async def throttled(caller: Caller, limits: Limits, subject: str) -> AsyncIterat
         raise
     try:
         yield
-    except TooManyPasswords:
-        await take_back(source_key)
-        await take_back(pair_key)
+    except Exception as error:
+        # What could not be decided was no try in vain.
+        if isinstance(error, TooManyPasswords) or is_unavailable(error):
+            await _take_back(source_key, pair_key)
         raise
     await forgive(pair_key)
     await take_back(source_key)
+
+
+async def _take_back(*keys: str) -> None:
+    try:
+        for key in keys:
+            await take_back(key)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
 
 
 async def _comes_through_its_gateway(principal: Principal | None, api_key: str) -> bool:

@@ -88,10 +88,10 @@ class Admission:
 
 
 def _leaving(place: Place, send: Send) -> Send:
-    """What streams from now on takes as long as the client likes, and is bounded by other means."""
+    """Once the answer is there the work is done: to take it may last as long as the client likes."""
 
     async def leave_and_send(message: Message) -> None:
-        if message.get("more_body"):
+        if message["type"] == "http.response.start" or message.get("more_body"):
             place.leave()
         await send(message)
 

@@ -56,6 +56,20 @@ class TestWhoReads:
         do(other, "signOut")
         assert [statements_of(play, member), statements_of(play, member)] == [1, 0]
 
+    def test_is_looked_up_before_a_denial_is_recorded(self, play: Play) -> None:
+        member = sign_in(play)
+        assert works(member)
+        assert [codes(member, DENIED), codes(member, DENIED)] == [["FORBIDDEN"], ["FORBIDDEN"]]
+        play.server.run(lambda deployment: deployment.memory.refresh())
+        # As another process would, of which this one has not heard yet.
+        play.rows.execute("UPDATE sessions SET ended_at = created_at")
+        before = play.rows.execute("SELECT count(*) FROM audit_events")
+        with statements(remembering_people=True) as asked:
+            assert works(member)
+        assert not asked
+        assert codes(member, DENIED) == ["UNAUTHENTICATED"]
+        assert play.rows.execute("SELECT count(*) FROM audit_events") == before
+
     def test_is_looked_up_to_change_something(self, play: Play) -> None:
         member = sign_in(play)
         assert works(member)
@@ -63,6 +77,13 @@ class TestWhoReads:
             do(member, "signOut")
         assert "sessions" in asked[0]
         assert not works(member)
+
+
+DENIED = "{ webhookEndpoints { nodes { id } } }"
+
+
+def codes(client: Client, document: str) -> list[str]:
+    return [error["extensions"]["code"] for error in client.execute(document)["errors"]]
 
 
 def statements_of(play: Play, client: Client) -> int:
