@@ -82,7 +82,7 @@ async def retire_key(caller: Caller, file: KeyFile, key_id: str, *, forced: bool
     with locked_keyring(file.path, file.sealing) as data:
         keyring = read_keyring(data)
         is_lost = key_id not in keyring.check_values()
-        await _check_retirable(caller, keyring, key_id, is_lost=is_lost)
+        await _check_retirable(caller, keyring, key_id, is_lost=is_lost, forced=forced)
         if forced and purpose_of(key_id) is Purpose.CREDENTIAL_HASHING:
             revoked = await revoke_hashed_under(caller, key_id)
         elif not (forced and is_lost) and (needs := await what_needs(key_id, caller.now)):
@@ -104,17 +104,17 @@ def _check_none_waits(caller: Caller, keyring: Keyring, purposes: Collection[Pur
                 raise RotationRefused(f"{key.id} was added before and does not {verb(key.id)} yet: wait until it does.")
 
 
-async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_lost: bool) -> None:
+async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_lost: bool, forced: bool) -> None:
     known = await ServerKey.get_or_none(id=key_id)
     purpose = purpose_of(key_id)
     if known is None or purpose is None:
         raise RotationRefused(f"There is no key {key_id}: `sealkey keys list` shows those that there are.")
+    if purpose is Purpose.CHECKPOINT_SIGNING and not (is_lost and forced):
+        raise RotationRefused(f"{key_id} stays: the checkpoints that it signed are verified with it.")
     if is_lost:
         if known.retired_at:
             raise RotationRefused(f"{key_id} was retired before, at {write_instant(known.retired_at)}.")
         return
-    if purpose is Purpose.CHECKPOINT_SIGNING:
-        raise RotationRefused(f"{key_id} stays: the checkpoints that it signed are verified with it.")
     versions = keyring.versions(purpose)
     current = newest(versions, caller.now)
     ids = [key.id for key in versions]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -81,6 +82,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with deployed(settings, clock) as deployment:
             app.state.deployment = deployment
+            app.state.exports = Counter()  # that are running, by user
             app.state.settings = settings
             app.state.gate, app.state.checks_gate = Gate(settings.bounds), Gate(settings.bounds)
             app.state.stopping, app.state.not_ready = Stopping(), set[str]()

@@ -1,11 +1,12 @@
 """GET /audit/export: the audit log as a file of any size, to whom `auditEvents` shows it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from auth.openid import OpenIdUnavailable
 from auth.policy import Denied, Forbidden
@@ -18,6 +19,8 @@ from server.identification import identify
 from server.logs import log
 from server.problem import NO_STORE, problem
 
+AT_ONCE = 3
+"""Exports of one user's that a process makes at once: each lasts as long as the client takes."""
 _PARAMETERS = ("format", "accountId", "after", "before")
 
 
@@ -43,6 +46,21 @@ async def export(request: Request) -> Response:
     except OpenIdUnavailable as unavailable:
         log.error("openid_unavailable", reason=str(unavailable))
         return problem(503, "UNAVAILABLE", "Who you are can't be checked now.", {"Retry-After": "5"})
+    running, whose = request.app.state.exports, caller.principal.user_id if caller.principal else None
+    if running[whose] >= AT_ONCE:
+        told = f"{AT_ONCE} exports of yours are running here. Try again when one of them has ended."
+        return problem(503, "UNAVAILABLE", told, {"Retry-After": "10"})
+    running[whose] += 1
+    response: Response | None = None
+    try:
+        response = await _begin(caller, wanted, lambda: running.subtract([whose]))
+    finally:
+        if not isinstance(response, _Export):
+            running.subtract([whose])
+    return response
+
+
+async def _begin(caller: Caller, wanted: dict[str, Any], at_end: Callable[[], None]) -> Response:
     try:
         made = await export_audit_log(caller, **wanted)
         # Before anything is answered: what can't be read at all is an error, and no empty file.
@@ -51,17 +69,29 @@ async def export(request: Request) -> Response:
         return await _denied(caller, denied)
     except NotFound as missing:
         return problem(404, "NOT_FOUND", str(missing))
-    return _stream(made, wanted["format_"], first)
+    return _stream(made, wanted["format_"], first, at_end)
 
 
-def _stream(made: Export, format_: ExportFormat, first: bytes) -> Response:
+class _Export(StreamingResponse):
+    at_end: Callable[[], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.at_end()
+
+
+def _stream(made: Export, format_: ExportFormat, first: bytes, at_end: Callable[[], None]) -> Response:
     headers = {
         **NO_STORE,
         "Content-Disposition": f'attachment; filename="{made.name}"',
         "Content-Type": format_.media_type,
         "X-Content-Type-Options": "nosniff",
     }
-    return StreamingResponse(_not_empty(first, made.chunks), headers=headers)
+    response = _Export(_not_empty(first, made.chunks), headers=headers)
+    response.at_end = at_end
+    return response
 
 
 async def _not_empty(first: bytes, rest: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from models.ids import Kind, global_id
 from resolvers.audit_export import COLUMNS
+from server.audit_export import AT_ONCE
 from tests.access_tokens.asking import bearer, gateway, personal
 from tests.audit.exporting import count, exported, get, listed, parsed, problem
 from tests.plugins.play import StartPlay
@@ -255,18 +257,24 @@ def test_what_happens_meanwhile_is_not_in_it_and_who_goes_away_leaves_nothing_be
     assert count(play) == before + 4
 
 
-def test_slow_readers_hold_nothing(start_play: StartPlay) -> None:
-    """However many they are: neither a connection to the database nor a lock."""
+def test_slow_readers_hold_nothing_and_each_has_so_many_exports_at_once(start_play: StartPlay) -> None:
+    """More than there are connections to the database, and no lock."""
     play = start_play(database_pool_size=2)
     bulk.audit_events(play, play.alder, [{"summary": "long " * 90}] * 20_000)
-    client = play.administrator
+    client, kept = play.administrator, list[Iterator[bytes]]()
     with ExitStack() as reading:
-        for _ in range(4):
+        for _ in range(AT_ONCE):
             asked = httpx.stream("GET", f"{client.url}/audit/export?format=jsonl", headers=client.headers)
-            next(reading.enter_context(asked).iter_raw(1000))
+            kept.append(reading.enter_context(asked).iter_raw(1000))
+            next(kept[-1])  # which would close it if it were not kept
         play.generate("one")
         play.generate("two")
         assert play.operator.data("{ viewer { role } }") == {"role": "OPERATOR"}
+        refused = get(client, format="jsonl")
+        assert (problem(refused)[:2], refused.headers["retry-after"]) == ((503, "UNAVAILABLE"), "10")
+        assert get(play.operator, format="jsonl", before="2020-01-01T00:00:00Z").status_code == 200
+    until_idle(play)
+    assert get(client, format="jsonl").status_code == 200
 
 
 def until_idle(play: Play) -> int:
