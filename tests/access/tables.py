@@ -12,8 +12,8 @@ Row = frozenset[tuple[str, str]]
 Dump = dict[str, frozenset[Row]]
 Changes = dict[str, tuple[list[dict[str, str]], list[dict[str, str]]]]
 
-# When somebody was last here is noted whatever comes of it.
-_BESIDE_THE_POINT = {"last_seen_at", "last_used_at"}
+# When somebody was last here is noted whatever comes of it, and messages that are there are tried again meanwhile.
+_BESIDE_THE_POINT = {"last_seen_at", "last_used_at", "attempts", "next_attempt_at"}
 
 
 class Tables(Protocol):

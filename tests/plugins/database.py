@@ -29,7 +29,7 @@ _WHATEVER_THE_ENGINE = (
     *("server/test_redaction.py", "api/reading/test_page_arguments.py", "server/test_wire.py"),
     *("server/test_key_rotation.py", "server/test_sealed_keys.py", "server/test_keys_at_start.py"),
     *("server/test_command_line.py", "life/test_networks.py"),
-    *("access/test_permissions.py", "access/test_reachable.py", "openid/test_outages.py"),
+    *("access/test_permissions.py", "access/test_reachable.py", "access/test_matrix.py", "openid/test_outages.py"),
     *("throttling/test_client_address.py", "wire/test_atlas_habits.py", "subscriptions/test_sse.py"),
     *("webhooks/test_dead_endpoints.py", "webhooks/test_targets.py", "webhooks/test_signatures.py"),
     *("subscriptions/test_sse.py", "subscriptions/test_websocket.py", "server/test_overload.py"),
