@@ -15,6 +15,11 @@ from bench.servers import running_empty
 
 pytestmark = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 
+_QUICK = (
+    *("--credentials", "500", "--seconds", "0.3", "--rounds", "1"),
+    *("--no-peers", "--connections", "4", "--flushes-every", "1"),
+)
+
 
 def run(directory: Path, *arguments: str) -> str:
     """What it prints. It keeps its rows where it is started."""
@@ -29,20 +34,7 @@ def a_few(directory: Path) -> Data:
 
 
 def test_throughput_of_every_case(tmp_path: Path) -> None:
-    quick = (
-        "--credentials",
-        "500",
-        "--seconds",
-        "0.3",
-        "--rounds",
-        "1",
-        "--no-peers",
-        "--connections",
-        "4",
-        "--flushes-every",
-        "1",
-    )
-    shown = run(tmp_path, *quick, "--only", "sqlite/*/1")
+    shown = run(tmp_path, *_QUICK, "--only", "sqlite/*/1")
     assert [line.split("|")[2].strip() for line in shown.splitlines() if line.startswith("| sqlite")] == [
         case.title for case in CASES
     ]
@@ -51,21 +43,8 @@ def test_throughput_of_every_case(tmp_path: Path) -> None:
 
 @pytest.mark.engine("postgres")
 def test_throughput_of_several_workers_on_postgres_with_rows_that_are_kept(tmp_path: Path) -> None:
-    quick = (
-        "--credentials",
-        "500",
-        "--seconds",
-        "0.3",
-        "--rounds",
-        "1",
-        "--no-peers",
-        "--connections",
-        "4",
-        "--flushes-every",
-        "1",
-    )
     for _ in range(2):
-        assert "| postgres |" in run(tmp_path, *quick, "--only", "postgres/verify-warm/2")
+        assert "| postgres |" in run(tmp_path, *_QUICK, "--only", "postgres/verify-warm/2")
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.engine("postgres"))])

@@ -256,6 +256,24 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
     assert ready(play) == "ok"
 
 
+def test_a_file_that_was_put_right_where_it_is_is_taken_within_a_minute(day_play: Play) -> None:
+    """By a change that leaves neither another file nor another time of writing: its mode."""
+    play, path = day_play, day_play.server.data_dir / "server-keys.json"
+    assert "chmod 600" in follow(play, lambda: _replace_readable_by_all(path))
+    assert follow(play, lambda: path.chmod(0o600)) == ""
+    assert ready(play) == "keys_unreadable"
+    play.clock.advance(minutes=1)
+    assert follow(play, lambda: None) == ""
+    assert ready(play) == "ok"
+
+
+def _replace_readable_by_all(path: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    path.chmod(0o644)
+
+
 def ready(play: Play) -> str:
     return httpx.get(f"{play.server.url}/readyz").text
 
