@@ -56,6 +56,10 @@ async def rotate_keys(
     with locked_keyring(file.path, file.sealing) as data:
         before = read_keyring(data)
         purposes = [purpose for purpose in purposes if before.versions(purpose)]
+        if not purposes:
+            raise RotationRefused(
+                "There is no such key yet: `sealkey audit checkpoint` makes it when it is first wanted."
+            )
         if not drops_older:
             _check_none_waits(caller, before, purposes)
         if drops_older:

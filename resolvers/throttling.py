@@ -6,8 +6,8 @@ taken back where they were right, so that many at once get no more than one afte
 """
 
 import ipaddress
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from random import randrange
 
@@ -84,14 +84,22 @@ async def throttled(caller: Caller, limits: Limits, subject: str) -> AsyncIterat
         if isinstance(error, TooManyPasswords) or is_unavailable(error):
             await _take_back(source_key, pair_key)
         raise
-    await forgive(pair_key)
-    await take_back(source_key)
+    with _unless_unavailable():  # who is in is in
+        await forgive(pair_key)
+        await take_back(source_key)
 
 
 async def _take_back(*keys: str) -> None:
-    try:
+    with _unless_unavailable():
         for key in keys:
             await take_back(key)
+
+
+@contextmanager
+def _unless_unavailable() -> Iterator[None]:
+    """Around what is no reason to fail where the database can't be asked just now."""
+    try:
+        yield
     except Exception as error:
         if not is_unavailable(error):
             raise
@@ -116,9 +124,12 @@ async def _take(caller: Caller, limits: Limits, source_key: str, pair_key: str) 
         raise Throttled(wait)
     if wait := await take_try(source_key, limits.source, now):
         raise Throttled(wait)
-    if wait := await take_try(pair_key, limits.pair, now):
-        await take_back(source_key)
-        raise Throttled(wait)
+    try:
+        if wait := await take_try(pair_key, limits.pair, now):
+            raise Throttled(wait)
+    except Exception:
+        await _take_back(source_key)
+        raise
 
 
 def _key(caller: Caller, *parts: str) -> str:

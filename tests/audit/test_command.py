@@ -254,6 +254,9 @@ def test_the_key_that_signs_is_made_when_it_is_first_wanted(there: Deployment) -
     given = path.read_text()
     told = error_of(there.audit("checkpoint", keys=given))
     assert told.startswith("SEALKEY_KEYS has no key to sign checkpoints with")
+    rotating = ("keys", "rotate", "--purpose", "checkpoint-signing")
+    told = error_of(run(there.data_dir, *rotating, database_url=there.rows.url))
+    assert told == "There is no such key yet: `sealkey audit checkpoint` makes it when it is first wanted."
     assert json.loads(path.read_bytes())["keys"] == before
     first = output(there.audit("checkpoint-key", "--account", "deployment"))
     *same, added = json.loads(path.read_bytes())["keys"]

@@ -267,6 +267,7 @@ def test_slow_readers_hold_nothing_and_each_has_so_many_exports_at_once(start_pl
             asked = httpx.stream("GET", f"{client.url}/audit/export?format=jsonl", headers=client.headers)
             kept.append(reading.enter_context(asked).iter_raw(1000))
             next(kept[-1])  # which would close it if it were not kept
+        assert play.server.app.state.gate.at_work == 0
         play.generate("one")
         play.generate("two")
         assert play.operator.data("{ viewer { role } }") == {"role": "OPERATOR"}
