@@ -1,5 +1,6 @@
-"""Load by a loop that is closed, where so many ask again once they were answered, or open, where requests arrive at
-random instants of a rate (a Poisson process) whatever becomes of those before them.
+"""Load by a loop that is closed, where so many ask again once they were answered, and who was refused when it is told
+to, or open, where requests arrive at random instants of a rate (a Poisson process) whatever becomes of those before
+them.
 
 In an open loop a latency is counted from the instant at which the request was to arrive, also where it had to wait for
 a connection: what a slow server delays is not left out. How late the generator itself is, which shares the machine with
@@ -20,6 +21,8 @@ _ANSWERED_WITHIN = 4.0  # seconds, at the end
 _GIVES_UP_AFTER = 10.0  # seconds, as whoever asks would
 _BODY = b"\r\n\r\n"
 _LENGTH = b"content-length: "
+_RETRY_AFTER = b"retry-after: "
+_REFUSALS = frozenset({429, 503})
 
 Learn = Callable[[int, bytes], bool]
 """Status and body of an answer; whether it is what it should be."""
@@ -75,9 +78,9 @@ class Tally:
         return min(sum(counts[first : first + over]) for first in range(len(counts) - over + 1)) / over
 
     def note(self, asked: Asked, status: int, head: bytes, body: bytes, latency: float, at: float) -> None:
-        if status in {429, 503}:
+        if status in _REFUSALS:
             asked.learn(status, body)
-            if b"retry-after:" in head.lower():
+            if _RETRY_AFTER in head:
                 self.refused[asked.kind] += 1
                 self.turned_away.append(latency)
                 return
@@ -95,6 +98,12 @@ def percentile(latencies: "array[float]", share: float) -> float:
     """0 where there is none."""
     ordered = sorted(latencies)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
+def _number(head: bytes, name: bytes) -> int:
+    """What a header says, 0 where it is not there. The server writes names in small letters."""
+    place = head.find(name)
+    return int(head[place + len(name) : head.find(b"\r", place)]) if place >= 0 else 0
 
 
 class _Connection(asyncio.Protocol):
@@ -119,8 +128,7 @@ class _Connection(asyncio.Protocol):
         if end < 0:
             return
         head = buffer[: end + 2]
-        place = head.find(_LENGTH)
-        length = int(head[place + len(_LENGTH) : head.find(b"\r", place)]) if place >= 0 else 0
+        length = _number(head, _LENGTH)
         body = buffer[end + len(_BODY) :]
         if len(body) >= length and self._asked:
             asked, self._asked = self._asked, None
@@ -159,7 +167,7 @@ class _Load:
             self.idle.append(connection)
 
     async def closed(self, seconds: float) -> Tally:
-        """Each connection asks again once it was answered."""
+        """Each connection asks again once it was answered, or when it was told to come again."""
         self._is_closed_loop, self._began = True, monotonic()
         while self.idle:
             self._ask_next(self.idle.popleft())
@@ -187,6 +195,8 @@ class _Load:
             self._waiting.append((asked, due))
 
     def _ask_next(self, connection: _Connection) -> None:
+        if self._over:
+            return
         self.tally.asked += 1
         connection.ask(self._source.next(), monotonic())
 
@@ -198,7 +208,10 @@ class _Load:
         if self._over:
             return
         if self._is_closed_loop:
-            self._ask_next(connection)
+            if pause := _number(head, _RETRY_AFTER) if status in _REFUSALS else 0:
+                asyncio.get_running_loop().call_later(pause, self._ask_next, connection)
+            else:
+                self._ask_next(connection)
             return
         while self._waiting:
             waiting, due = self._waiting.popleft()

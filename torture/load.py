@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -116,39 +117,38 @@ def soak(*, small: bool, requests: int | None = None, seed: int = 1, engine: str
 
 
 def overload(loaded: Loaded, name: str, seconds: float, *, small: bool) -> None:
-    """Raises CampaignFailed."""
+    """First by as many as the server takes twice over, who ask again once they were answered, or may come again; then
+    by twice as many requests a second as it can answer, whatever becomes of them. Raises CampaignFailed."""
     peak, operations = _run(lambda: _peak(loaded, (8,), 0.5) if small else _peak(loaded, _PEAK_CONNECTIONS, 10))
-    rate = _TIMES * peak
-    watched = Watched(loaded.server)
+    print(f"{name}: peak {peak:,.0f}/s, {operations:,.0f}/s of these operations", flush=True)
+    connections = 64 if small else _CONNECTIONS
 
-    async def ask() -> Tally:
+    async def closed() -> Tally:
+        return await closed_loop(loaded.port, loaded.mix, connections=connections, seconds=seconds)
+
+    async def open_() -> Tally:
         return await open_loop(
             loaded.port,
             loaded.mix,
-            per_second=rate,
-            connections=64 if small else _CONNECTIONS,
+            per_second=_TIMES * peak,
+            connections=connections,
             seconds=seconds,
             random=loaded.random,
         )
 
-    tally = _run(lambda: _watched(watched, loaded.mix, ask))
-    memory = "" if small else watched.check_memory(loaded.data.credentials)
+    loops: dict[str, Callable[[], Awaitable[Tally]]] = {"closed": closed, "open": open_}
+    for loop, ask in loops.items():
+        watched = Watched(loaded.server)
+        tally = _run(partial(_watched, watched, loaded.mix, ask))
+        memory = "" if small else watched.check_memory(loaded.data.credentials)
+        _print(f"{name}, {loop} loop", tally, memory)
+        _check_answers(tally)
+        if not small:
+            _check_goodput(tally, peak)
+
+
+def _check_goodput(tally: Tally, peak: float) -> None:
     p99 = percentile(tally.accepted, 0.99)
-    print(
-        f"{name}: peak {peak:,.0f}/s; asked {tally.asked / tally.seconds:,.0f}/s for {tally.seconds:.0f} s:"
-        f" {tally.goodput:,.0f}/s served (worst ten seconds {tally.worst_goodput():,.0f}/s),"
-        f" of these {tally.goodput_without(CHECKS):,.0f}/s operations (at the peak {operations:,.0f}/s),"
-        f" {tally.refused.total() / tally.seconds:,.0f}/s refused, {tally.unanswered} not waited for;"
-        f" served p50 {_ms(tally, 0.5)}, p99 {_ms(tally, 0.99)};"
-        f" refused p99 {percentile(tally.turned_away, 0.99) * 1000:,.0f} ms;"
-        f" generator late p50 {percentile(tally.late, 0.5) * 1000:.1f} ms,"
-        f" p99 {percentile(tally.late, 0.99) * 1000:.1f} ms; {memory}",
-        flush=True,
-    )
-    _print_kinds(tally)
-    _check_answers(tally)
-    if small:
-        return
     if tally.goodput < _GOODPUT * peak:
         raise CampaignFailed(f"{tally.goodput:,.0f}/s were served, less than {_GOODPUT} of the peak, {peak:,.0f}/s")
     if p99 > _ACCEPTED_WITHIN:
@@ -280,7 +280,18 @@ def _create_operator(data: Data, url: str) -> None:
     subprocess.run(command, env=environment, input=PASSWORD, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def _print_kinds(tally: Tally) -> None:
+def _print(what: str, tally: Tally, memory: str) -> None:
+    print(
+        f"{what}: asked {tally.asked / tally.seconds:,.0f}/s for {tally.seconds:.0f} s:"
+        f" {tally.goodput:,.0f}/s served (worst ten seconds {tally.worst_goodput():,.0f}/s),"
+        f" of these {tally.goodput_without(CHECKS):,.0f}/s operations,"
+        f" {tally.refused.total() / tally.seconds:,.0f}/s refused, {tally.unanswered} not waited for;"
+        f" served p50 {_ms(tally, 0.5)}, p99 {_ms(tally, 0.99)};"
+        f" refused p99 {percentile(tally.turned_away, 0.99) * 1000:,.0f} ms;"
+        f" generator late p50 {percentile(tally.late, 0.5) * 1000:.1f} ms,"
+        f" p99 {percentile(tally.late, 0.99) * 1000:.1f} ms; {memory}",
+        flush=True,
+    )
     for kind in SHARES:
         print(f"  {kind}: {tally.good[kind]:,} served, {tally.refused[kind]:,} refused")
 
