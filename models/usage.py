@@ -24,6 +24,16 @@ class CredentialUsage(Model):
         table = "credential_usage"
 
 
+class UsageBatch(Model):
+    """Counts of one process that were added, and must not be added again."""
+
+    id = fields.CharField(max_length=36, primary_key=True)
+    day = fields.CharField(max_length=10)
+
+    class Meta:
+        table = "usage_batches"
+
+
 @dataclass(slots=True)
 class Count:
     """What is to be added to a day of a credential, and the minute of its last use on that day, if it was used."""
@@ -33,6 +43,18 @@ class Count:
     last_used_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be added to a day of the credentials with these global ids, once, however often it is tried."""
+
+    id: str
+    day: str
+    counts: Mapping[bytes, Count]
+
+
+# No row where it is there: who lost the connection at COMMIT asks again. The database waits for a COMMIT that is still
+# under way.
+_NOTE_BATCH = "INSERT INTO usage_batches (id, day) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
 # One statement for many rows: a driver that comes back for each waits, for each, until the checks that go on meanwhile
 # let it (SQLite's are in this process). In one order, so that two processes that add at once wait for each other and
 # not in a circle.
@@ -69,17 +91,18 @@ _NOTE_USE = {
 }
 
 
-async def add_usage(day: str, counts: Mapping[bytes, Count]) -> None:
-    """Adds counts to a day of the credentials with these global ids and notes last uses, all or nothing."""
-    rows = [_row(id_, count) for id_, count in sorted(counts.items())]
+async def add_usage(batch: Batch) -> None:
+    """Adds counts and notes last uses, all or nothing; nothing where that was done before."""
+    rows = [_row(id_, count) for id_, count in sorted(batch.counts.items())]
     given = orjson.dumps(rows).decode()
     async with transaction() as connection:
         dialect = connection.capabilities.dialect
-        add, note = _ADD[dialect], _NOTE_USE[dialect]
+        note_batch, add, note_use = _NOTE_BATCH, _ADD[dialect], _NOTE_USE[dialect]
         if dialect == "sqlite":
-            add, note = (statement.replace("$1", "?1").replace("$2", "?2") for statement in (add, note))
-        await connection.execute_query(add, [given, day])
-        await connection.execute_query(note, [given])
+            note_batch, add, note_use = (each.replace("$", "?") for each in (note_batch, add, note_use))
+        if await connection.execute_query_dict(note_batch, [batch.id, batch.day]):
+            await connection.execute_query(add, [given, batch.day])
+            await connection.execute_query(note_use, [given])
 
 
 def _row(id_: bytes, count: Count) -> tuple[str, int, int, str | None]:
@@ -88,6 +111,7 @@ def _row(id_: bytes, count: Count) -> tuple[str, int, int, str | None]:
     return str(credential_id), count.allowed, count.denied, last_used_at
 
 
-async def forget_usage(before_day: str) -> None:
-    """Removes days before this one."""
+async def forget_usage(before_day: str, *, batches_before_day: str) -> None:
+    """Removes days, and notes of batches that were written, before these."""
     await CredentialUsage.filter(day__lt=before_day).delete()
+    await UsageBatch.filter(day__lt=batches_before_day).delete()

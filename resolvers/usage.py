@@ -1,17 +1,19 @@
 """How often credentials are used, counted in memory and written down in batches: never a write per check."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from time import monotonic
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from models.check_facts import CredentialFacts
-from models.usage import Count, CredentialUsage, add_usage, forget_usage
+from models.usage import Batch, Count, CredentialUsage, add_usage, forget_usage
 
 KEPT_DAYS = 90
-
+# A batch whose writing nobody knows the end of is written again within seconds of the database being back.
+_BATCHES_KEPT_DAYS = 7
 
 # So many rows are written at once: others who write wait for no longer than that takes.
 _ROWS_AT_ONCE = 5_000
@@ -31,6 +33,7 @@ class UsageCounter:
         self._rests_until = seconds()
         self._days: dict[str, dict[bytes, Count]] = {}
         self._today: dict[bytes, Count] = {}
+        self._batches: deque[Batch] = deque()
         self._minute = self._minute_end = _NEVER_YET
 
     def count(self, facts: CredentialFacts, now: datetime, *, allowed: bool) -> None:
@@ -50,7 +53,7 @@ class UsageCounter:
     @property
     def unwritten(self) -> int:
         """Days of credentials that are to be written down."""
-        return sum(map(len, self._days.values()))
+        return sum(map(len, self._days.values())) + sum(len(batch.counts) for batch in self._batches)
 
     async def flush_when_due(self) -> None:
         """Writes down what was counted, unless doing so has just taken a while."""
@@ -62,19 +65,21 @@ class UsageCounter:
         self._rests_until = ended + min(_LONGEST_REST, _REST * (ended - began))
 
     async def flush(self) -> None:
-        """Writes down what was counted. If that fails, it is counted on and written down the next time."""
+        """Writes down what was counted. If that fails, the same is written down the next time, and what was counted
+        meanwhile after that."""
+        await self._write()
         days, self._days = self._days, {}
         self._today, self._minute_end = {}, _NEVER_YET
-        try:
-            for day, counts in days.items():
-                while counts:
-                    written = dict(islice(counts.items(), _ROWS_AT_ONCE))
-                    await add_usage(day, written)
-                    for credential_id in written:
-                        del counts[credential_id]
-        except BaseException:
-            self._put_back(days)
-            raise
+        for day, counts in days.items():
+            rows = iter(counts.items())
+            while some := dict(islice(rows, _ROWS_AT_ONCE)):
+                self._batches.append(Batch(str(uuid4()), day, some))
+        await self._write()
+
+    async def _write(self) -> None:
+        while self._batches:
+            await add_usage(self._batches[0])
+            self._batches.popleft()
 
     def _turn_to(self, now: datetime) -> None:
         minute = now.replace(second=0, microsecond=0)
@@ -82,15 +87,6 @@ class UsageCounter:
             self._minute = minute
         self._minute_end = self._minute + timedelta(minutes=1)
         self._today = self._days.setdefault(now.date().isoformat(), {})
-
-    def _put_back(self, days: dict[str, dict[bytes, Count]]) -> None:
-        for day, counts in days.items():
-            today = self._days.setdefault(day, {})
-            for credential_id, count in counts.items():
-                newer = today.setdefault(credential_id, Count())
-                newer.allowed += count.allowed
-                newer.denied += count.denied
-                newer.last_used_at = newer.last_used_at or count.last_used_at
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ class Day:
 
 async def usage_of_each(credential_ids: Sequence[UUID], days: int, now: datetime) -> Mapping[UUID, Sequence[Day]]:
     """The last days of each credential, oldest first, those without a check too."""
-    dates = [(now - timedelta(days=ago)).date().isoformat() for ago in reversed(range(days))]
+    dates = [_date(now, ago=ago) for ago in reversed(range(days))]
     none = {date: Day(date, 0, 0) for date in dates}
     counted = {credential_id: dict(none) for credential_id in credential_ids}
     for row in await CredentialUsage.filter(credential_id__in=credential_ids, day__gte=dates[0], day__lte=dates[-1]):
@@ -113,5 +109,9 @@ async def usage_of_each(credential_ids: Sequence[UUID], days: int, now: datetime
 
 
 async def forget_old_usage(now: datetime) -> None:
-    """Removes what is no longer shown."""
-    await forget_usage((now - timedelta(days=KEPT_DAYS)).date().isoformat())
+    """Removes what is no longer shown, and which batches of it were written."""
+    await forget_usage(_date(now, ago=KEPT_DAYS), batches_before_day=_date(now, ago=_BATCHES_KEPT_DAYS))
+
+
+def _date(now: datetime, *, ago: int) -> str:
+    return (now - timedelta(days=ago)).date().isoformat()

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from models.check_facts import CredentialFacts
+from models.usage import Batch, add_usage
 from resolvers import usage
 from tests.life.scene import Scene, keys
 from tests.plugins.play import StartPlay
@@ -139,7 +140,7 @@ def test_ninety_days_are_kept_and_not_for_ever(scene: Scene) -> None:
     assert used(scene, generated, days=90)["usage"][0] == first
     scene.at(datetime(2026, 4, 16, tzinfo=UTC))
     scene.play.server.keep_house()
-    assert rows.execute("SELECT day FROM credential_usage") == []
+    assert rows.execute("SELECT day FROM credential_usage") == rows.execute("SELECT day FROM usage_batches") == []
 
 
 def test_nobody_reads_the_use_of_what_they_do_not_see(scene: Scene) -> None:
@@ -165,12 +166,18 @@ def test_checks_write_nothing(scene: Scene) -> None:
     assert used(scene, generated)["usage"] == [day("2026-01-15", 121, 0)]
 
 
-def test_a_failed_flush_loses_and_doubles_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither what was counted before nor what is counted meanwhile."""
+@pytest.mark.parametrize("was_committed", [False, True])
+def test_a_failed_flush_loses_and_doubles_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, was_committed: bool
+) -> None:
+    """Neither what was counted before nor what is counted meanwhile, though all that is lost is the word that it was
+    written."""
     generated = scene.generate()
     scene.check(generated)
 
-    async def fail(*_arguments: Any) -> None:
+    async def fail(batch: Batch) -> None:
+        if was_committed:
+            await add_usage(batch)
         raise OSError("the database is away")
 
     with monkeypatch.context() as meanwhile:
@@ -187,10 +194,10 @@ def test_writing_down_takes_a_twentieth_of_the_time_at_most(scene: Scene, monkey
     """But it is done once a minute, and sooner where much is to be written."""
     seconds, written, takes = 0.0, [], 2.0
 
-    async def write(_day: str, counts: dict[bytes, Any]) -> None:
+    async def write(batch: Batch) -> None:
         nonlocal seconds
         seconds += takes
-        written.append(len(counts))
+        written.append(len(batch.counts))
 
     monkeypatch.setattr(usage, "add_usage", write)
     counter = usage.UsageCounter(lambda: seconds)

@@ -266,6 +266,12 @@ throttles
     key (key)
     index throttles_since (since)
 
+usage_batches
+    id: varchar(36)
+    day: varchar(10)
+    key (id)
+    index usage_batches_day (day)
+
 users
     id: uuid
     account_id: uuid of accounts or null
