@@ -18,7 +18,7 @@ from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import load, lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_service_code, check_text, refuse_if_any
-from resolvers.webhook_events import announce_blocked
+from resolvers.webhook_announcements import announce_blocked
 
 OF_ANOTHER_ACCOUNT = "There is nothing with this id in the service's account."
 
@@ -177,7 +177,7 @@ async def _change(
         before = copy(service)
         change(service)
         await service.save(update_fields=["expires_at", "suspended_at", "cancelled_at"])
-        await announce_blocked(caller, service.account_id, service=before)
+        await announce_blocked(caller, service.account_id, "service", before, service)
         await _record(caller, event_type, service, done, reason)
         if before.expires_at <= caller.now < service.expires_at:
             await record(

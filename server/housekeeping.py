@@ -21,6 +21,7 @@ from resolvers.idempotency import forget_answers
 from resolvers.resealing import reseal
 from resolvers.sessions import forget_sessions
 from resolvers.usage import forget_old_usage
+from resolvers.webhook_announcements import announced_since, write_announced
 from resolvers.webhook_delivery import WebhookSender
 from server.gate import Refusals
 from server.logs import log, log_fault
@@ -95,7 +96,10 @@ class Housekeeping:
         deployment.rehashing.follow(deployment.keyring, now)
 
     async def look_at_backlog(self) -> None:
-        self.webhook_lag = await self.sender.lag()
+        self.webhook_lag = max(await self.sender.lag(), await announced_since(self.deployment.clock()))
+
+    async def write_announced(self) -> None:
+        await write_announced(Caller(None, None, self.deployment.clock(), self.deployment))
 
     async def send(self) -> None:
         await self.sender.start_due()
@@ -146,6 +150,7 @@ async def housekeeping(
         (_TELL_OF_CHANGES_EVERY, house.tell_of_changes),
         (settings.usage_flush_seconds, house.flush_when_due),
         (settings.usage_flush_seconds, house.rehash),
+        (_SEND_EVERY, house.write_announced),
         (_SEND_EVERY, house.send),
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
         (_TELL_OF_ENDS_EVERY, house.tell_of_ends),

@@ -22,7 +22,7 @@ from tests.support.rows import Rows
 NOTES = "SELECT app, name FROM tortoise_migrations ORDER BY name"
 NAMES = (
     *("m0001_first", "m0002_access", "m0003_life", "m0004_wire", "m0005_endpoints", "m0006_accounts"),
-    *("m0007_reading", "m0008_audit", "m0009_server_keys", "m0010_usage_batches"),
+    *("m0007_reading", "m0008_audit", "m0009_server_keys", "m0010_usage_batches", "m0011_announcements"),
 )
 DONE = [("models", name) for name in NAMES]
 
