@@ -69,6 +69,11 @@ campaign-graphql: .venv/.development ## Ask the API for whatever its schema allo
 torture: .venv/.development ## Kill, cut off, flood and lie to real servers (CAMPAIGN=all SIZE=--small)
 	@$(BIN)/python -m torture $(CAMPAIGN) $(SIZE)
 
+.PHONY: image-test
+image-test: .venv/.development ## Make the image and run it, alone and composed, as is documented (as root, with docker)
+	@$(BIN)/python -m tests.deploy.image
+	@echo "The image, and the composition, do what docs/operating.md says."
+
 .PHONY: check
 check: .venv/.development ## Lint, formatting, types, layers, the schema (committed, linted, breaking nobody) and the list of parts
 	@$(BIN)/ruff check .
