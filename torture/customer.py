@@ -177,7 +177,7 @@ class Customers(Asking):
             (10, self._suspend_and_resume),
             (4, self._suspend_and_reinstate_identity),
             (6, self._vet_identity),
-            (4, self._replace_endpoint),
+            (10, self._replace_endpoint),
             (12, self._change_puppet),
             (1, self._sign_in_and_out),
         ]

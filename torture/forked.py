@@ -126,7 +126,7 @@ def send_soon() -> None:
     from server import housekeeping  # noqa: PLC0415
 
     housekeeping._SEND_EVERY = 0.1  # type: ignore[assignment]
-    webhook_delivery._LEASE = timedelta(seconds=3)
+    webhook_delivery._LEASE = timedelta(seconds=1.5)
     webhook_delivery._PAUSES = (timedelta(seconds=0.5),) * len(webhook_delivery._PAUSES)
 
 
