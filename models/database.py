@@ -32,7 +32,7 @@ from tortoise.transactions import in_transaction
 from models import migrations
 from models.postgres_engine import split_hosts
 from models.sqlite_engine import ImmediateSqliteClient
-from models.sqlite_file import confirm_usable
+from models.sqlite_file import confirm_usable, has_no_room, is_out_of_reach
 from models.unusable import DatabaseUnusable as DatabaseUnusable  # noqa: PLC0414  (by this name here too)
 
 Row = TypeVar("Row", bound=Model)
@@ -306,10 +306,11 @@ async def ping() -> None:
 
 
 class Condition(NamedTuple):
-    """Whether the database takes no writes; whether it lacks migrations of this version's, and has some of later
-    ones'."""
+    """Whether the database takes no writes; whether SQLite's disk has next to no room left; whether it lacks migrations
+    of this version's, and has some of later ones'."""
 
     is_read_only: bool
+    is_full: bool
     is_behind: bool
     is_ahead: bool
 
@@ -319,7 +320,7 @@ async def condition() -> Condition:
     client = get_connections().get("default")
     rows = await client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
     done, known = {row["name"] for row in rows}, _known_migrations()
-    return Condition(await _is_read_only(client), bool(known - done), bool(done - known))
+    return Condition(await _is_read_only(client), _is_full(client), bool(known - done), bool(done - known))
 
 
 async def _is_read_only(client: Any) -> bool:
@@ -328,6 +329,11 @@ async def _is_read_only(client: Any) -> bool:
         return not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
     (row,) = await client.execute_query_dict("SELECT current_setting('transaction_read_only') AS value")
     return bool(row["value"] == "on")
+
+
+def _is_full(client: Any) -> bool:
+    """PostgreSQL's disk is not to be seen from here."""
+    return isinstance(client, ImmediateSqliteClient) and has_no_room(Path(client.filename).parent)
 
 
 @cache
@@ -340,7 +346,7 @@ def is_unavailable(error: BaseException) -> bool:
     # Tortoise's errors have the driver's in them.
     cause = error.args[0] if isinstance(error, BaseORMException) and error.args else error
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE
+        return is_out_of_reach(cause)
     return isinstance(error, _UNAVAILABLE) or isinstance(cause, _UNAVAILABLE)
 
 
@@ -368,16 +374,6 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
-_SQLITE_UNAVAILABLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
 
 
 def violated_index(error: IntegrityError) -> str | None:

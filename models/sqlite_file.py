@@ -15,7 +15,20 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _OVER_A_NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gfs2", "ocfs2", "fuse.sshfs", "fuse.glusterfs"}
 )
+# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
+_OUT_OF_REACH = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 _STEP_PAGES = 2_000
+_ROOM = 1024 * 1024  # bytes
 _BESIDE = ("", "-journal", "-wal", "-shm")
 
 
@@ -33,6 +46,13 @@ def confirm_usable(file: Path) -> None:
                 f"{path} can't be written, and SQLite must write the database and files beside it: "
                 "give it to the user whom sealkey runs as, on a filesystem that is not read-only."
             )
+
+
+def has_no_room(directory: Path) -> bool:
+    """Whether its filesystem has less left than a few changes take. Some don't say how much they have."""
+    found = os.statvfs(directory)
+    free = found.f_bfree if os.geteuid() == 0 else found.f_bavail  # of which some may be kept for root
+    return bool(found.f_blocks) and free * found.f_frsize < _ROOM
 
 
 def _filesystem(file: Path) -> str:
@@ -53,7 +73,9 @@ def _filesystem(file: Path) -> str:
 
 def look_for_damage(file: Path, seconds: float) -> None:
     """Looks through a file for as long as is allowed, or to its end. Raises DatabaseUnusable for one that is damaged,
-    as far as that was seen."""
+    as far as that was seen, and for one that can't be
+    looked at."""
+    confirm_usable(file)
     give_up_at = time.monotonic() + seconds
     with _reading(file) as connection:
         connection.set_progress_handler(lambda: time.monotonic() > give_up_at, 1000)
@@ -87,7 +109,13 @@ def _reading(file: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA query_only = ON")
             yield connection
     except sqlite3.DatabaseError as error:
-        raise _damaged(file, str(error)) from error
+        refused = _out_of_reach if is_out_of_reach(error) else _damaged
+        raise refused(file, str(error)) from error
+
+
+def is_out_of_reach(error: sqlite3.Error) -> bool:
+    """Whether an error says nothing of what is in the file, only that it can't be had now."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OUT_OF_REACH
 
 
 def _open(file: Path) -> sqlite3.Connection:
@@ -99,6 +127,13 @@ def _damaged(file: Path, what: str) -> DatabaseUnusable:
     return DatabaseUnusable(
         f"The database {file} can't be used: {what}. `sealkey db check` shows all that is wrong with it. Put a backup "
         "in its place, as docs/operating.md says; keep the file."
+    )
+
+
+def _out_of_reach(file: Path, what: str) -> DatabaseUnusable:
+    return DatabaseUnusable(
+        f"The database {file} can't be used now: {what}. That need be no damage: see whether its disk is full, "
+        "read-only or broken, and whether another program holds it. Then start again."
     )
 
 

@@ -220,6 +220,15 @@ def test_what_is_damaged_is_not_served_from(database_url: str, file: Path, tmp_p
     assert "Put a backup in its place" in refused
 
 
+@pytest.mark.parametrize("command", [["serve"], ["db", "backup", "copy"]])
+def test_what_can_t_be_had_now_is_not_told_to_be_damaged(database_url: str, file: Path, command: list[str]) -> None:
+    (in_the_way := file.with_name(f"{file.name}-wal")).mkdir()
+    refused = error_of(run(file.parent, *command, database_url=database_url))
+    in_the_way.rmdir()
+    assert refused.startswith(f"The database {file} can't be used now: unable to open database file. That need be no")
+    assert "backup" not in refused
+
+
 @pytest.mark.parametrize("command", [["serve"], ["demo"], ["db", "upgrade"], ["db", "backup", "copy"]])
 def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "sealkey.sqlite3").write_text("no database at all, " * 1000)

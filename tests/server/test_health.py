@@ -84,3 +84,12 @@ def test_a_database_that_takes_no_writes_is_a_reason(play: Play) -> None:
     play.rows.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     answers = {readiness(play) for _ in range(20)}
     assert (503, "database_read_only") in answers
+
+
+@pytest.mark.engine("sqlite")
+def test_a_disk_without_room_is_a_reason_unless_it_does_not_say(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(play.server.data_dir)
+    for blocks, reason in ((real.f_blocks, (503, "disk_full")), (0, (200, "ok"))):
+        fields = [*real[:2], blocks, 0, 0, *real[5:]]
+        monkeypatch.setattr(os, "statvfs", lambda _path, fields=fields: os.statvfs_result(fields))
+        assert readiness(play) == reason
