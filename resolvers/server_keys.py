@@ -34,11 +34,6 @@ class GivenKeys:
         answered so, and all else is served."""
         return self._disagreement
 
-    @property
-    def not_taken(self) -> str | None:
-        """Why other keys that there are now are not used; None: they are."""
-        return None
-
     async def confirm(self, caller: Caller, *, some_lost: bool = False) -> None:
         """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
         self._asks_again_at = caller.now + _ASK_AGAIN
@@ -72,10 +67,6 @@ class KeysInFile(GivenKeys):
     def trouble(self) -> str | None:
         """What is wrong with the file, or with the keys that are used in its place; None: nothing."""
         return self._not_taken or super().trouble
-
-    @property
-    def not_taken(self) -> str | None:
-        return self._not_taken
 
     async def follow(self, caller: Caller) -> None:
         """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""

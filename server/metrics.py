@@ -91,7 +91,9 @@ METRICS: Mapping[str, _Described] = {
     ),
     "sealkey_webhook_lag_seconds": _Described("max", (), "How long the message that has waited the longest is due."),
     "sealkey_housekeeping_age_seconds": _Described("max", ("round",), "Since this was last done without a fault."),
-    "sealkey_server_keys_readable": _Described("min", (), "Whether the key file can be read: 1 or 0."),
+    "sealkey_server_keys_readable": _Described(
+        "min", (), "Whether the key file can be read, and has all keys that the database knows: 1 or 0."
+    ),
     "sealkey_stopping": _Described("sum", (), "Workers that are about to stop."),
     "sealkey_not_ready": _Described("sum", ("reason",), "Workers that /readyz was last answered so by."),
 }
