@@ -53,15 +53,16 @@ class GivenKeys:
 
 
 class KeysInFile(GivenKeys):
-    """The keys of a file, made if there is none; read again once it was replaced."""
+    """The keys of a file; read again once it was replaced."""
 
-    def __init__(self, path: Path, sealing: Sealing | None = None) -> None:
+    def __init__(self, path: Path, sealing: Sealing | None = None, *, may_make: bool = False) -> None:
+        """`may_make`: a file that is not there. Raises KeyringUnreadable."""
         self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = stamp(path)
         self._not_taken: str | None = None
         self._tries_again_at = datetime.min.replace(tzinfo=UTC)
         self._looking = asyncio.Lock()
-        super().__init__(load_keyring(path, self._sealing))
+        super().__init__((load_keyring if may_make else read_keyring_file)(path, self._sealing))
 
     @property
     def trouble(self) -> str | None:
@@ -90,6 +91,16 @@ class KeysInFile(GivenKeys):
                 raise
             return
         self._stamp, self._not_taken, self._disagreement = newest, None, None
+
+
+async def knows_keys() -> bool:
+    """Whether the database was set up with keys. Where it was, others that were made now would be wrong."""
+    return await ServerKey.exists()
+
+
+async def check_the_same(keyring: Keyring) -> None:
+    """That no key is another one than the database knows by its id. Raises KeyringUnreadable."""
+    _check_the_same(keyring.check_values(), {key.id: key.check_value for key in await ServerKey.all()})
 
 
 async def confirm_keys(caller: Caller, keyring: Keyring, *, some_lost: bool = False) -> Keyring:

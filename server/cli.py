@@ -23,6 +23,7 @@ from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
+from resolvers.server_keys import check_the_same
 from resolvers.users import create_operator
 from resolvers.wording import counted
 from schema.api import build_api
@@ -167,6 +168,7 @@ async def keys_list() -> None:
     keyring = given_keyring(settings) if settings.keys else read_keyring_file(settings.keys_path, settings.key_sealing)
     async with database.connected(settings.database):
         await database.upgrade()
+        await check_the_same(keyring)
         for key_id, state in await describe_keys(keyring, system_clock()):
             click.echo(f"{key_id:24}{state}")
 

@@ -16,8 +16,8 @@ _UNSEALED = Unsealed()
 
 
 def load_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
-    """The keys in a file, made first (mode 0600) if there is none. Any number of processes may start at once: one
-    makes the file, all read it. Raises KeyringUnreadable."""
+    """The keys of a new deployment, in a file that is made first (mode 0600) if there is none. Any number of processes
+    may start at once: one makes the file, all read it. Raises KeyringUnreadable."""
     if not path.exists():
         _write_once(path, sealing.seal(generate_keyring()))
     return read_keyring_file(path, sealing)
@@ -26,7 +26,10 @@ def load_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
 def read_keyring_file(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
     """The keys in a file that must be there. Raises KeyringUnreadable."""
     if not path.exists():
-        raise KeyringUnreadable(f"{path} is not there; the server makes it when it first starts")
+        raise KeyringUnreadable(
+            f"{path} is not there: put back the backup of the server's keys; a server makes them only where its "
+            "database knows none yet"
+        )
     try:
         return read_keyring(sealing.open(_read(path)))
     except KeyringUnreadable as error:
