@@ -12,7 +12,7 @@ from auth.crypto.keyring_file import load_keyring, read_keyring_file, stamp
 from models.database import transaction
 from models.instants import write_instant
 from models.server_key import ServerKey
-from resolvers.audit import EventType, record
+from resolvers.audit import EventType, Happened, record_all
 from resolvers.caller import Caller
 from resolvers.key_needs import what_needs
 
@@ -131,8 +131,9 @@ async def remember_keys(caller: Caller, keyring: Keyring) -> None:
         added = [key_id for key_id in given if key_id not in known]
         for key_id in added:
             await ServerKey.create(id=key_id, check_value=given[key_id], created_at=caller.now)
-        for key_id in added if known else []:
-            await record(caller, EventType.SERVER_KEY_ADDED, _added(keyring, key_id), account_id=None)
+        if added and known:
+            happened = [Happened(EventType.SERVER_KEY_ADDED, _added(keyring, key_id)) for key_id in added]
+            await record_all(caller, happened, account_id=None)
 
 
 def _added(keyring: Keyring, key_id: str) -> str:
