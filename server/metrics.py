@@ -72,7 +72,11 @@ METRICS: Mapping[str, _Described] = {
     ),
     "sealkey_logins": _Described("counter", (), "Access tokens issued."),
     "sealkey_throttled": _Described("counter", ("kind",), "Tries that were not made, after too many in vain."),
-    "sealkey_events": _Described("counter", ("type",), "Events recorded in the audit log."),
+    "sealkey_events": _Described(
+        "counter",
+        ("type",),
+        "Events recorded in the audit log, some before it was certain that their change stands.",
+    ),
     "sealkey_faults": _Described(
         "counter", ("kind",), "Errors that are in the log: the database could not be asked, or was not foreseen."
     ),
