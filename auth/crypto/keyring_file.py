@@ -72,12 +72,13 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def replace_keyring(path: Path, data: bytes, sealing: Sealing = _UNSEALED) -> None:
-    """Changes what a key file holds, sealed again where it is. Whoever reads it meanwhile, and whoever starts after a
-    crash at any point, finds the whole of the old file or the whole of the new one. Raises KeyringUnreadable."""
-    real, sealed = path.resolve(), sealing.seal(data)
+def replace_keyring(path: Path, content: bytes) -> None:
+    """Changes what a key file holds: `content` is written as it is, so it is sealed before where the file is to be.
+    Whoever reads the file meanwhile, and whoever starts after a crash at any point, finds the whole of the old one or
+    the whole of the new one."""
+    real = path.resolve()
     # The server's user may be another than who changes it: the new file is whose the old one was.
-    _put(real, sealed, real.stat())
+    _put(real, content, real.stat())
 
 
 def _write_once(path: Path, data: bytes) -> None:
