@@ -21,7 +21,7 @@ from auth.openid import OpenIdProvider
 from models import database
 from models.instants import Clock, system_clock
 from resolvers.caller import Caller, Deployment, ServerKeys
-from resolvers.server_keys import GivenKeys, KeysInFile
+from resolvers.server_keys import GivenKeys, KeysInFile, knows_keys
 from resolvers.watching import Watches
 from schema.api import Api, build_api
 from server import audit_export, graphiql, oauth
@@ -146,7 +146,7 @@ async def deployed(
     inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await database.upgrade()
-        keys = read_keys(settings)
+        keys = await read_keys(settings)
         deployment = Deployment(
             keys=keys,
             clock=clock,
@@ -163,11 +163,14 @@ async def deployed(
         yield deployment
 
 
-def read_keys(settings: Settings) -> ServerKeys:
-    """The server's keys from where the settings say. Raises KeyringUnreadable."""
+async def read_keys(settings: Settings) -> ServerKeys:
+    """The server's keys from where the settings say; made where neither they nor the database have any. Raises
+    KeyringUnreadable."""
     if settings.keys is not None:
         return GivenKeys(given_keyring(settings))
-    return KeysInFile(settings.keys_path, settings.key_sealing)
+    # Asked before it is looked for the file: of several that start at once the first may make both in between.
+    may_make = not await knows_keys()
+    return KeysInFile(settings.keys_path, settings.key_sealing, may_make=may_make)
 
 
 def given_keyring(settings: Settings) -> Keyring:

@@ -92,7 +92,7 @@ class Housekeeping:
             await deployment.keys.follow(Caller(None, None, now, deployment))
         except KeyringUnreadable as error:
             log.error("keys_not_taken", reason=str(error))
-        self.keys_are_readable = deployment.keys.not_taken is None and _can_be_opened(self._keys_path)
+        self.keys_are_readable = deployment.keys.trouble is None and _can_be_opened(self._keys_path)
         deployment.rehashing.follow(deployment.keyring, now)
 
     async def look_at_backlog(self) -> None:

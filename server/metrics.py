@@ -72,7 +72,11 @@ METRICS: Mapping[str, _Described] = {
     ),
     "sealkey_logins": _Described("counter", (), "Access tokens issued."),
     "sealkey_throttled": _Described("counter", ("kind",), "Tries that were not made, after too many in vain."),
-    "sealkey_events": _Described("counter", ("type",), "Events recorded in the audit log."),
+    "sealkey_events": _Described(
+        "counter",
+        ("type",),
+        "Events recorded in the audit log, some before it was certain that their change stands.",
+    ),
     "sealkey_faults": _Described(
         "counter", ("kind",), "Errors that are in the log: the database could not be asked, or was not foreseen."
     ),
@@ -91,7 +95,9 @@ METRICS: Mapping[str, _Described] = {
     ),
     "sealkey_webhook_lag_seconds": _Described("max", (), "How long the message that has waited the longest is due."),
     "sealkey_housekeeping_age_seconds": _Described("max", ("round",), "Since this was last done without a fault."),
-    "sealkey_server_keys_readable": _Described("min", (), "Whether the key file can be read: 1 or 0."),
+    "sealkey_server_keys_readable": _Described(
+        "min", (), "Whether the key file can be read, and has all keys that the database knows: 1 or 0."
+    ),
     "sealkey_stopping": _Described("sum", (), "Workers that are about to stop."),
     "sealkey_not_ready": _Described("sum", ("reason",), "Workers that /readyz was last answered so by."),
 }
