@@ -5,8 +5,9 @@ to what is no HTTP goes out in the midst of another answer, where there is one u
 """
 
 from asyncio import TimerHandle, Transport
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from server.admission import refusal
 
@@ -45,6 +46,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes that have come of a request that is not complete, without its body's."""
     _fault = 400
     _timer: TimerHandle | None = None
+    # What is answered now, or was last.
+    _running: RequestResponseCycle | None = None
     # Whose request was incomplete when it was last looked at, and how often it was.
     _seen: object = None
     _rounds = 0
@@ -56,7 +59,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._running is not None:  # which uvicorn tells only where nothing was asked after it
+            self._running.disconnected |= not self._running.response_complete
+            self._running.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         self.around_body += len(data)
@@ -100,6 +110,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Nobody waits for the answer to what is asked any more."""
         self.cycle.disconnected = True
         self.cycle.message_event.set()
+
+    def handle_websocket_upgrade(self) -> None:
+        if self._is_answering:
+            self._break_off(400)  # the connection can't be given away while something is to be written there
+        else:
+            super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         self._break_off(self._fault, msg)

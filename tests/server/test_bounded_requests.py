@@ -170,6 +170,28 @@ def test_what_is_no_request_is_not_answered_before_what_was_asked_first(shared_p
     assert b"__typename" in answers
 
 
+def test_a_websocket_is_not_opened_before_what_was_asked_first_is_answered(shared_play: Play) -> None:
+    first = head("/graphql", "Content-Type: application/json", "Content-Length: 27") + b'{"query": "{ __typename }"}'
+    fields = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: " + "A" * 24,
+    ]
+    assert statuses(sent(shared_play, first + head("/graphql", *fields, method="GET"))) == [200]
+
+
+def test_a_stream_ends_when_its_client_goes_also_where_more_was_asked_after_it(shared_play: Play) -> None:
+    body = b'{"query": "subscription { credentialChanged { eventType } }"}'
+    token = f"Authorization: Bearer {shared_play.member.token}"
+    fields = [token, "Accept: text/event-stream", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    watches = shared_play.server.app.state.deployment.watches
+    with connected(shared_play) as connection:
+        connection.sendall(head("/graphql", *fields) + body + head("/healthz", method="GET"))
+        assert in_the_end(lambda: len(watches) == 1)
+    assert in_the_end(lambda: len(watches) == 0)
+
+
 def test_a_head_that_is_refused_has_no_body(shared_play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(shared_play.server.app.state.gate), "is_full", True)
     with connected(shared_play) as connection:
