@@ -21,7 +21,7 @@ _DOCUMENTED = {101, 200, 307, 400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _FAULTS = ("Traceback", "Exception", "fault ", "Fatal", "never retrieved")
 # What does not come so long after the last has been answered, or waits for more.
-_QUIET, _LONGEST = 0.03, 2.0
+_QUIET, _LONGEST = 0.03, 0.3
 _AT_REST_WITHIN = 10.0
 _VIEWER = b'{"query": "{ viewer { role } }"}'
 _SUBSCRIPTION = b'{"query": "subscription { credentialChanged { eventType } }"}'
