@@ -272,6 +272,13 @@ def connections() -> Connections | None:
     return Connections(pool.get_max_size(), size, size - pool.get_idle_size(), waiting)
 
 
+def abandon() -> None:
+    """Ends every connection to PostgreSQL at once: whoever waits for an answer is told that there is none."""
+    pool = getattr(get_connections().get("default"), "_pool", None)
+    if pool is not None:
+        pool.terminate()
+
+
 def traceable_clients() -> list[type]:
     """The classes whose methods execute statements, inside of transactions and outside."""
     return [SqliteClient] if is_sqlite() else [AsyncpgDBClient]
