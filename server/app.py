@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
-from models import database
+from models import database, migrating
 from models.instants import Clock, system_clock
 from resolvers.caller import Caller, Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile
@@ -148,7 +148,7 @@ async def deployed(
     """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
     inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
-        await database.upgrade()
+        await migrating.upgrade()
         keys = read_keys(settings)
         deployment = Deployment(
             keys=keys,

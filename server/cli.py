@@ -17,7 +17,7 @@ from auth.crypto.key_sealing import Sealing, Unsealed
 from auth.crypto.keyring import Purpose, read_keyring
 from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_keyring
 from auth.crypto.secret import Secret
-from models import database
+from models import database, migrating
 from models.instants import system_clock
 from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
@@ -107,7 +107,7 @@ def db() -> None:
 @command
 async def upgrade() -> None:
     """Bring the database to the newest schema."""
-    await database.migrate(load_settings().database)
+    await migrating.migrate(load_settings().database)
     click.echo("The database has the newest schema.")
 
 
@@ -166,7 +166,7 @@ async def keys_list() -> None:
     settings = load_settings()
     keyring = given_keyring(settings) if settings.keys else read_keyring_file(settings.keys_path, settings.key_sealing)
     async with database.connected(settings.database):
-        await database.upgrade()
+        await migrating.upgrade()
         for key_id, state in await describe_keys(keyring, system_clock()):
             click.echo(f"{key_id:24}{state}")
 
@@ -376,6 +376,7 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
 
 async def _confirm(settings: Settings) -> None:
     """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+    configure_logs(settings.log_level, settings.log_format)
     if tracing := tracing_asked_for():
         tracing.close()
     api_for(settings)
