@@ -1,4 +1,4 @@
-"""The one door to the database: connecting, migrating, and transactions."""
+"""The one door to the database: connecting, and transactions."""
 
 import asyncio
 import logging
@@ -24,7 +24,6 @@ from tortoise.exceptions import (
     DBConnectionError,
     IntegrityError,
 )
-from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
@@ -34,11 +33,12 @@ from models.postgres_engine import split_hosts
 from models.sqlite_engine import ImmediateSqliteClient
 from models.sqlite_file import confirm_usable, has_no_room, is_out_of_reach
 from models.unusable import DatabaseUnusable as DatabaseUnusable  # noqa: PLC0414  (by this name here too)
+from models.unusable import in_words
 
 Row = TypeVar("Row", bound=Model)
 Answer = TypeVar("Answer")
 
-_APP = {
+APP = {
     "models": [
         f"models.{module}"
         for module in (
@@ -88,7 +88,6 @@ _LOGGER = logging.getLogger("tortoise.db_client")
 _ANSWER_SECONDS = 0.9
 # asyncio itself keeps no task from being collected.
 _left: set[asyncio.Future[Any]] = set()
-_MIGRATION_LOCK = 7_345_209_113
 
 
 def _read_url(url: str) -> dict[str, Any]:
@@ -150,7 +149,7 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     Raises DatabaseUnusable."""
     config = {
         "connections": {"default": _connection(url, pool_size)},
-        "apps": {"models": _APP},
+        "apps": {"models": APP},
         "use_tz": True,
         "timezone": "UTC",
     }
@@ -167,7 +166,7 @@ async def _reach() -> None:
     try:
         await ping()
     except Exception as error:  # noqa: BLE001  (each driver raises what it likes)
-        raise DatabaseUnusable(f"The database can't be used: {error}") from None
+        raise DatabaseUnusable(f"The database can't be used: {in_words(error)}") from None
 
 
 def transaction() -> AbstractAsyncContextManager[TransactionalDBClient]:
@@ -182,40 +181,6 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     so can't wait in a circle. On SQLite the transaction as a whole is held against others already.
     """
     return rows.select_for_update(no_key=True)
-
-
-async def upgrade() -> None:
-    """Brings the connected database to the newest schema, from any earlier one, an empty one included.
-
-    Any number of processes may start at once: the first holds a lock, the others wait and find nothing to do. A
-    migration and the note that it ran are one transaction, so a crash leaves the database as it was. Raises
-    DatabaseUnusable where it is damaged, or held by somebody else for too long.
-    """
-    try:
-        await _upgrade()
-    except (sqlite3.DatabaseError, BaseORMException) as error:
-        if isinstance(error, BaseORMException) and not is_unavailable(error):
-            raise
-        raise DatabaseUnusable(f"The database can't be used: {error}.") from None
-
-
-async def _upgrade() -> None:
-    async with transaction() as connection:
-        if connection.capabilities.dialect == "postgres":
-            # Waiting for another's migration may take longer than any ordinary statement.
-            await connection.execute_query("SET LOCAL lock_timeout = 0")
-            await connection.execute_query("SET LOCAL statement_timeout = 0")
-            await connection.execute_query(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        executor = MigrationExecutor(connection, {"models": _APP})
-        # First of all the table of what ran: asking for it where it is missing would end the transaction.
-        await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
-        await executor.migrate()
-
-
-async def migrate(url: str) -> None:
-    """Connects to a database and brings it to the newest schema."""
-    async with connected(url):
-        await upgrade()
 
 
 async def fetch_row(query: str, *values: Any) -> Any:
@@ -270,6 +235,13 @@ def connections() -> Connections | None:
     # Who waits, the pool does not tell: it is whom its queue has promised a connection.
     waiting = sum(not promised.done() for promised in pool._queue._getters)
     return Connections(pool.get_max_size(), size, size - pool.get_idle_size(), waiting)
+
+
+def abandon() -> None:
+    """Ends every connection to PostgreSQL at once: whoever waits for an answer is told that there is none."""
+    pool = getattr(get_connections().get("default"), "_pool", None)
+    if pool is not None:
+        pool.terminate()
 
 
 def traceable_clients() -> list[type]:

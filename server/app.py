@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
-from models import database
+from models import database, migrating
 from models.instants import Clock, system_clock
 from resolvers.caller import Caller, Deployment, ServerKeys
 from resolvers.server_keys import GivenKeys, KeysInFile, knows_keys
@@ -32,11 +32,11 @@ from server.graphql_sse import GraphQLEventStreams
 from server.graphql_websocket import GraphQLWebSocket
 from server.health import healthy, ready
 from server.housekeeping import housekeeping
-from server.logs import RequestLog, configure_logs
+from server.logs import RequestLog, configure_logs, log
 from server.metrics import is_kept, merged, metrics, publish
 from server.request_counts import RequestCounts
 from server.settings import Settings, load_settings
-from server.stopping import Stopping, stop_gently
+from server.stopping import Stopping, end_within, stop_gently
 from server.tracing import Traced, tracing_asked_for
 from server.verify import is_verify, verify
 from server.workers import DIRECTORY, Workers
@@ -80,7 +80,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with deployed(settings, clock) as deployment:
+        async with AsyncExitStack() as running:
+            deployment = await running.enter_async_context(deployed(settings, clock))
             app.state.deployment = deployment
             app.state.exports = Counter()  # that are running, by user
             app.state.settings = settings
@@ -93,9 +94,11 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
             refusals = Refusals(operations=app.state.gate, checks=app.state.checks_gate)
             keeping = housekeeping(deployment, settings, refusals, partial(publish, app.state))
-            async with keeping as app.state.housekeeping:
-                yield
-            publish(app.state)
+            running.callback(publish, app.state)  # once more, after the last round
+            app.state.housekeeping = await running.enter_async_context(keeping)
+            yield
+            if not await end_within(settings.shutdown_seconds, running.aclose(), database.abandon):
+                log.error("stopped_unfinished", unwritten=deployment.usage.unwritten)
         if tracing:
             await asyncio.to_thread(tracing.close)
 
@@ -145,7 +148,7 @@ async def deployed(
     """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
     inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
-        await database.upgrade()
+        await migrating.upgrade()
         keys = await read_keys(settings)
         deployment = Deployment(
             keys=keys,

@@ -13,7 +13,7 @@ import uvicorn
 
 from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
 from auth.crypto.secret import Secret
-from models import database
+from models import database, migrating
 from models.sqlite_file import back_up, confirm_usable, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
@@ -100,7 +100,7 @@ def db() -> None:
 @command
 async def upgrade() -> None:
     """Bring the database to the newest schema."""
-    await database.migrate(load_settings().database)
+    await migrating.migrate(load_settings().database)
     click.echo("The database has the newest schema.")
 
 
@@ -242,6 +242,7 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
 
 async def _confirm(settings: Settings) -> None:
     """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+    configure_logs(settings.log_level, settings.log_format)
     if tracing := tracing_asked_for():
         tracing.close()
     api_for(settings)

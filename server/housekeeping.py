@@ -163,15 +163,15 @@ async def housekeeping(
         (_SEARCH_EVERY, search_everything),
     ]
     loops = [asyncio.create_task(_every(seconds, go, over, house)) for seconds, go in rounds]
-    hearing = asyncio.create_task(_hear(house)) if settings.notifications else None
+    hearing = asyncio.create_task(_hear(house, over)) if settings.notifications else None
     try:
         yield house
     finally:
+        over.set()
         if hearing is not None:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
         # Not cancelled: what is being written down is written down once.
-        over.set()
         await asyncio.gather(*loops)
         await _try(house.flush)
         await house.sender.finish(_LAST_SECONDS)
@@ -197,14 +197,15 @@ async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asynci
             house.done(go.__name__)
 
 
-async def _hear(house: Housekeeping) -> None:
+async def _hear(house: Housekeeping, over: asyncio.Event) -> None:
     """Keeps up at once when there is something to be heard. What is not heard is asked for all the same."""
     news = asyncio.Event()
 
     async def listen() -> None:
-        while True:
+        # Looked at too: what fails while it is cancelled may tell of the failure alone.
+        while not over.is_set():
             await _try(partial(watch, news.set))
-            await asyncio.sleep(_LISTEN_AGAIN_AFTER)
+            await _is_over(over, _LISTEN_AGAIN_AFTER)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(listen())

@@ -8,7 +8,7 @@ import click
 from auth.crypto.key_sealing import Sealing, Unsealed
 from auth.crypto.keyring import Purpose, read_keyring
 from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_keyring
-from models import database
+from models import database, migrating
 from models.instants import system_clock
 from resolvers.caller import Caller
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
@@ -32,7 +32,7 @@ async def keys_list() -> None:
     settings = load_settings()
     keyring = given_keyring(settings) if settings.keys else read_keyring_file(settings.keys_path, settings.key_sealing)
     async with database.connected(settings.database):
-        await database.upgrade()
+        await migrating.upgrade()
         await check_the_same(keyring)
         for key_id, state in await describe_keys(keyring, system_clock()):
             click.echo(f"{key_id:24}{state}")

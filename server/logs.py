@@ -60,7 +60,7 @@ def configure_logs(level: str = "info", form: str = "json") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     _Ready.logger = log.bind()
-    for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3"):
+    for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3", "models"):
         logger = logging.getLogger(name)
         # What is for those who work on uvicorn tells of messages and addresses as they came.
         logger.handlers, logger.propagate = [_LikeOurs(logging.INFO)], False

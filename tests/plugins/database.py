@@ -129,7 +129,7 @@ def names() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_template(databases: Databases, names: Iterator[str]) -> str:
     """The name of a database with the newest schema, which each test gets a copy of."""
-    from models.database import migrate
+    from models.migrating import migrate
 
     name = next(names)
     asyncio.run(migrate(databases.create_database(name)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.database import migrate
+from models.migrating import migrate
 from tests.postgres import Postgres, running_postgres
 from tests.support.command import Serving
 from tests.support.deployed import Deployed
