@@ -19,7 +19,7 @@ from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_
 from auth.crypto.secret import Secret
 from models import database
 from models.instants import system_clock
-from models.sqlite_file import back_up, look_for_damage, problems
+from models.sqlite_file import back_up, confirm_usable, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
@@ -388,6 +388,7 @@ def _look_for_damage(settings: Settings) -> None:
     """What is damaged is not served from: a wrong answer is worse than none."""
     file = database.file_of(settings.database)
     if file is not None and file.is_file() and settings.sqlite_check_seconds:
+        confirm_usable(file)  # what may not be opened is not damaged
         look_for_damage(file, settings.sqlite_check_seconds)
 
 

@@ -259,13 +259,22 @@ def test_a_file_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     assert run(tmp_path / "near", "db", "upgrade").exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["sealkey.sqlite3", ""])
-def test_a_file_that_can_not_be_written_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode", "command"),
+    [
+        ("sealkey.sqlite3", 0o500, ["db", "upgrade"]),
+        ("", 0o500, ["db", "upgrade"]),
+        ("sealkey.sqlite3", 0o000, ["serve", "--port", "0"]),
+    ],
+)
+def test_a_file_that_can_not_be_written_is_told_in_a_sentence(
+    tmp_path: Path, name: str, mode: int, command: list[str]
+) -> None:
     data_dir = tmp_path / "data"
     run(data_dir, "db", "upgrade")
-    (data_dir / name).chmod(0o500)
+    (data_dir / name).chmod(mode)
     done = subprocess.run(
-        [SEALKEY, "db", "upgrade"],
+        [SEALKEY, *command],
         env={"PATH": os.defpath, **environment(data_dir)},
         preexec_fn=_not_above_modes,
         capture_output=True,
@@ -278,6 +287,8 @@ def test_a_file_that_can_not_be_written_is_told_in_a_sentence(tmp_path: Path, na
 
 
 def _not_above_modes() -> None:
-    """Root may write what nobody may, unless the capability is dropped: CAP_DAC_OVERRIDE, by PR_CAPBSET_DROP."""
+    """Root may write and read what nobody may, unless the capabilities are dropped: CAP_DAC_OVERRIDE and
+    CAP_DAC_READ_SEARCH, by PR_CAPBSET_DROP."""
     if os.geteuid() == 0:
-        ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+        for capability in (1, 2):
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
