@@ -30,8 +30,10 @@ from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.postgres_engine import split_hosts
+from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
-from models.sqlite_file import confirm_usable, has_no_room, is_out_of_reach
+from models.sqlite_errors import has_no_room, primary_code, unusable
+from models.sqlite_file import confirm_usable
 from models.unusable import DatabaseUnusable as DatabaseUnusable  # noqa: PLC0414  (by this name here too)
 from models.unusable import in_words
 
@@ -158,6 +160,10 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     try:
         await _reach()
         yield
+    except _OF_DATABASE as error:
+        if not is_unavailable(error):
+            raise
+        raise _unusable(error) from error
     finally:
         await context.close_connections()
 
@@ -166,7 +172,14 @@ async def _reach() -> None:
     try:
         await ping()
     except Exception as error:  # noqa: BLE001  (each driver raises what it likes)
-        raise DatabaseUnusable(f"The database can't be used: {in_words(error)}") from None
+        raise _unusable(error) from None
+
+
+def _unusable(error: Exception) -> DatabaseUnusable:
+    cause, client = cause_of(error), get_connections().get("default")
+    if isinstance(cause, sqlite3.Error) and isinstance(client, ImmediateSqliteClient):
+        return unusable(Path(client.filename), cause)
+    return DatabaseUnusable(f"The database can't be used: {in_words(cause)}")
 
 
 def transaction() -> AbstractAsyncContextManager[TransactionalDBClient]:
@@ -315,10 +328,9 @@ def _known_migrations() -> frozenset[str]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database can't be asked now, not that the question is wrong."""
-    # Tortoise's errors have the driver's in them.
-    cause = error.args[0] if isinstance(error, BaseORMException) and error.args else error
+    cause = cause_of(error)
     if isinstance(cause, sqlite3.Error):
-        return is_out_of_reach(cause)
+        return primary_code(cause) in _SQLITE_UNAVAILABLE
     return isinstance(error, _UNAVAILABLE) or isinstance(cause, _UNAVAILABLE)
 
 
@@ -346,6 +358,26 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
+# What comes of asking, and not of anything else that is done while connected: a key file, say, can't be read either.
+_OF_DATABASE = (
+    sqlite3.Error,
+    BaseORMException,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
+)
+# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
+_SQLITE_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
 
 
 def violated_index(error: IntegrityError) -> str | None:

@@ -24,7 +24,7 @@ from resolvers.usage import forget_old_usage
 from resolvers.webhook_announcements import announced_since, write_announced
 from resolvers.webhook_delivery import WebhookSender
 from server.gate import Refusals
-from server.logs import log, log_fault
+from server.logs import log, log_fault, outages
 from server.settings import Settings
 from server.workers import PUBLISHED_EVERY
 
@@ -38,6 +38,7 @@ _TELL_OF_CHANGES_EVERY = 0.3
 _KEPT_CHANGES = 10_000
 _LOOK_AT_BACKLOG_EVERY = 5
 _TELL_OF_REFUSALS_EVERY = 10
+_TELL_OF_OUTAGES_EVERY = 1
 _SPARE_EVERY = 5
 _SEARCH_EVERY = 3600
 _LISTEN_AGAIN_AFTER = 1
@@ -145,6 +146,9 @@ async def housekeeping(
         if news := refusals.news():
             log.warning("overloaded", **news)
 
+    async def tell_of_outages() -> None:
+        outages.tell()
+
     rounds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
         (_ASK_EPOCH_EVERY, house.keep_up),
         (_TELL_OF_CHANGES_EVERY, house.tell_of_changes),
@@ -159,6 +163,7 @@ async def housekeeping(
         (_LOOK_AT_BACKLOG_EVERY, house.look_at_backlog),
         (PUBLISHED_EVERY, publish_numbers),
         (_TELL_OF_REFUSALS_EVERY, tell_of_refusals),
+        (_TELL_OF_OUTAGES_EVERY, tell_of_outages),
         (_SPARE_EVERY, spare_what_stays),
         (_SEARCH_EVERY, search_everything),
     ]

@@ -78,7 +78,9 @@ METRICS: Mapping[str, _Described] = {
         "Events recorded in the audit log, some before it was certain that their change stands.",
     ),
     "sealkey_faults": _Described(
-        "counter", ("kind",), "Errors that are in the log: the database could not be asked, or was not foreseen."
+        "counter",
+        ("kind", "reason"),
+        "Errors that are in the log: the database could not be asked, or was not foreseen.",
     ),
     "sealkey_operations_at_work": _Described("sum", ("gate",), "Operations that are worked on."),
     "sealkey_operations_waiting": _Described("sum", ("gate",), "Operations that wait for their turn."),
@@ -173,8 +175,8 @@ def _of_server(state: Any) -> Iterator[Number]:
     house: Housekeeping = state.housekeeping
     for name, gate in {"operations": state.gate, "checks": state.checks_gate}.items():
         yield from _of_gate(name, gate)
-    for kind, number in faults.items():
-        yield "sealkey_faults", (kind,), number
+    for labels, number in faults.items():
+        yield "sealkey_faults", labels, number
     if connections := database.connections():
         for name, number in connections._asdict().items():
             yield "sealkey_database_connections", (name,), number
