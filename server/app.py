@@ -96,6 +96,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             async with keeping as app.state.housekeeping:
                 yield
             publish(app.state)
+            if app.state.stopping.is_orphaned:
+                app.state.workers.remove()
         if tracing:
             await asyncio.to_thread(tracing.close)
 

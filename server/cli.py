@@ -330,8 +330,7 @@ def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
     server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
     with suppress(SystemExit):  # with which uvicorn says that it could not
         server.run()
-    if not server.started:
-        raise click.ClickException(f"The server could not start on {settings.host}:{settings.port}; see above for why.")
+    _confirm_started(settings, server.started)
 
 
 def _refuse_an_address_in_use(settings: Settings) -> None:
@@ -352,10 +351,15 @@ def _refuse_an_address_in_use(settings: Settings) -> None:
 
 def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
-    _say_where(settings)
     configure_logs(settings.log_level, settings.log_format)
     app = "server.app:create_app_from_environment"
-    serve_with_workers(uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings)))
+    config = uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings))
+    _confirm_started(settings, serve_with_workers(config, lambda: _say_where(settings)))
+
+
+def _confirm_started(settings: Settings, has_started: bool) -> None:
+    if not has_started:
+        raise click.ClickException(f"The server could not start on {settings.host}:{settings.port}; see above for why.")
 
 
 def _uvicorn(settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import stat
 from pathlib import Path
 
@@ -381,11 +382,13 @@ def test_a_server_with_the_wrong_keys_does_not_start_and_says_why(
     assert OTHER_KEYS.fullmatch(errors.removeprefix("Error: ").rstrip("\n"))
 
 
-def test_a_server_does_not_start_where_another_one_listens(data_dir: Path, database_url: str) -> None:
-    with running_server(database_url, data_dir, FakeClock()) as other:
-        port = other.url.rpartition(":")[2]
-        with Serving(data_dir, "--port", port, database_url=database_url) as server:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_does_not_start_where_another_one_listens(data_dir: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with Serving(data_dir, "--port", str(port), workers=workers) as server:
             status, errors = server.failure()
-    assert status == 1
-    assert f"127.0.0.1:{port}" in errors
-    assert "Traceback" not in errors
+    assert (status, server.output) == (1, "")
+    logged, told = errors.splitlines()
+    assert "address already in use" in json.loads(logged)["event"].lower()
+    assert told == f"Error: The server could not start on 127.0.0.1:{port}; see above for why."
