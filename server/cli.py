@@ -23,7 +23,7 @@ from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
-from resolvers.users import create_operator
+from resolvers.users import confirm_operator, create_operator
 from resolvers.wording import counted
 from schema.api import build_api
 from server.app import GRAPHIQL_DIST, api_for, create_app, deployed, given_keyring
@@ -74,11 +74,13 @@ def operator() -> None:
 @command
 async def operator_create(email: str, name: str | None) -> None:
     """Add an operator. The password is asked for, or read from standard input where that is no terminal."""
-    password = _read_password()
-    async with deployed(load_settings()) as deployment:
+    settings, password = load_settings(), _read_password()
+    # First, since database and keys may have to be made.
+    confirm_operator(email=email, display_name=name or email, password=password)
+    async with deployed(settings) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
         user = await create_operator(caller, email=email, display_name=name or email, password=password)
-    click.echo(f"Operator {user.email} can sign in now.")
+    click.echo(f"Operator {user.email} can sign in now, in {settings.database_shown}.")
 
 
 @main.command()

@@ -22,6 +22,7 @@ from auth.bearer import SessionRules
 from auth.crypto.key_sealing import SHORTEST_PASSPHRASE, ByCommand, Sealing, UnderPassphrase, Unsealed
 from auth.crypto.secret import Secret
 from auth.openid import ALGORITHMS, OpenIdRules
+from models.database import file_of
 from resolvers.caller import PolicyBounds
 from resolvers.watching import WatchLimits
 from schema.budget import Allowance
@@ -33,6 +34,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 _NETWORKS = frozenset({"webhook_allowed_networks", "trusted_proxies"})
+
+
+_POSTGRES_PLACE = re.compile(r"postgres://([^@/?#]*@)?(?P<place>[^@?#]+)(\?[^@]*)?")
 
 
 class SettingsUnusable(Exception):
@@ -179,6 +183,14 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL. It may hold a password."""
         return self.database_url.get_secret_value() or f"sqlite://{self.data_dir / 'sealkey.sqlite3'}"
+
+    @property
+    def database_shown(self) -> str:
+        """Which database it is, for people: without user, password and options."""
+        if self.database.startswith("sqlite:"):
+            return f"sqlite://{Path(file_of(self.database) or '').absolute()}"
+        shown = _POSTGRES_PLACE.fullmatch(self.database)
+        return f"postgres://{shown['place']}" if shown else "the PostgreSQL database"
 
     @property
     def keys_path(self) -> Path:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from pydantic import SecretStr
 
 from auth.crypto.envelopes import seal_cms, seal_jwe
 from auth.crypto.keyring import generate_keyring
 from schema.api import build_api
+from server.settings import Settings
 from tests.auth.crypto import keys
 from tests.support.command import Serving, error_of, run
 from tests.support.rows import Rows
@@ -46,7 +48,10 @@ def sign_in(server: RunningServer, email: str, password: str) -> str:
 
 def test_an_operator_made_on_the_command_line_signs_in(data_dir: Path, empty_database_url: str) -> None:
     created = create_operator(data_dir, empty_database_url)
-    assert (created.exit_code, created.output) == (0, f"Operator {EMAIL} can sign in now.\n")
+    assert created.exit_code == 0
+    assert re.fullmatch(
+        rf"Operator {EMAIL} can sign in now, in (sqlite:///|postgres://[\w.]+:\d+/)\S+\.\n", created.output
+    )
     with running_server(empty_database_url, data_dir, FakeClock()) as server:
         assert sign_in(server, EMAIL, GOOD.rstrip()) == f"{EMAIL}, OPERATOR of None"
 
@@ -66,6 +71,31 @@ def test_an_operator_with_something_wrong_is_not_made(
 ) -> None:
     assert error_of(create_operator(data_dir, database_url, password, email)) == expected
     assert Rows(database_url).execute("SELECT * FROM users") == []
+
+
+def test_nothing_is_made_for_an_operator_that_can_not_be(data_dir: Path) -> None:
+    assert error_of(run(data_dir, "operator", "create", "--email", "olga", stdin=GOOD)).startswith("This is not an")
+    assert not data_dir.exists()
+
+
+def test_it_is_told_in_which_database_an_operator_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = run(Path("here"), "operator", "create", "--email", EMAIL, stdin=GOOD).output
+    assert told == f"Operator {EMAIL} can sign in now, in sqlite://{tmp_path}/here/sealkey.sqlite3.\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgres://olga:hunter2@db.example:5432/sealkey", "postgres://db.example:5432/sealkey"),
+        ("postgres://olga:hunter2@one:1,other:2/sealkey?sslmode=require", "postgres://one:1,other:2/sealkey"),
+        ("postgres://db.example/sealkey?password=hunter2", "postgres://db.example/sealkey"),
+        ("postgres://olga:hun/ter2@db.example/sealkey", "the PostgreSQL database"),
+        ("postgres://db.example/sealkey?password=hun@ter2", "the PostgreSQL database"),
+    ],
+)
+def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert Settings(database_url=SecretStr(url)).database_shown == shown
 
 
 def test_an_address_is_one_operators_only(data_dir: Path, database_url: str) -> None:
