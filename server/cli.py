@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_
 from auth.crypto.secret import Secret
 from models import database
 from models.instants import system_clock
+from models.newer_schema import unknown_migrations
 from models.sqlite_file import back_up, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
@@ -30,9 +31,10 @@ from server.app import GRAPHIQL_DIST, api_for, create_app, deployed, given_keyri
 from server.audit_commands import audit
 from server.command import command
 from server.demo import Person, prepare_demo
+from server.doubts import tell_doubts
 from server.key_words import describe_keys, describe_rotation
 from server.listening import listen_more_often
-from server.logs import configure_logs
+from server.logs import configure_logs, log
 from server.settings import Settings, load_settings, under_passphrase
 from server.supervisor import serve_with_workers
 from server.tracing import tracing_asked_for
@@ -56,7 +58,11 @@ def main() -> None:
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the API. Upgrades the database first."""
     settings = load_settings(host=host, port=port, workers=workers)
-    asyncio.run(_confirm(settings))
+    unknown = asyncio.run(_confirm(settings))
+    configure_logs(settings.log_level, settings.log_format)
+    tell_doubts(settings)
+    if unknown:
+        log.warning("newer_schema", migrations=unknown)
     if settings.workers == 1:
         _serve_here(settings, _say_where)
     else:
@@ -95,6 +101,7 @@ def demo(then_serve: bool, host: str | None, port: int | None) -> None:
         _refuse_an_address_in_use(settings)  # before people get passwords that nobody would be told
     people = asyncio.run(_prepare_demo(settings))
     if then_serve:
+        configure_logs(settings.log_level, settings.log_format)
         _serve_here(settings, lambda settings: _say_how_to_sign_in(settings, people))
     else:
         _say_how_to_sign_in(settings, people)
@@ -109,8 +116,13 @@ def db() -> None:
 @command
 async def upgrade() -> None:
     """Bring the database to the newest schema."""
-    await database.migrate(load_settings().database)
-    click.echo("The database has the newest schema.")
+    async with database.connected(load_settings().database):
+        await database.upgrade()
+        unknown = await unknown_migrations()
+    if unknown:
+        click.echo(f"The database has a newer schema than this version of Sealkey knows: {', '.join(unknown)}.")
+    else:
+        click.echo("The database has the newest schema.")
 
 
 @db.command("backup")
@@ -328,7 +340,6 @@ class _Server(uvicorn.Server):
 
 
 def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
-    configure_logs(settings.log_level, settings.log_format)
     server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
     with suppress(SystemExit):  # with which uvicorn says that it could not
         server.run()
@@ -353,7 +364,6 @@ def _refuse_an_address_in_use(settings: Settings) -> None:
 
 def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
-    configure_logs(settings.log_level, settings.log_format)
     app = "server.app:create_app_from_environment"
     config = uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings))
     _confirm_started(settings, serve_with_workers(config, lambda: _say_where(settings)))
@@ -380,14 +390,15 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def _confirm(settings: Settings) -> None:
-    """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+async def _confirm(settings: Settings) -> Sequence[str]:
+    """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence. Answers
+    the migrations of later versions that the database has."""
     if tracing := tracing_asked_for():
         tracing.close()
     api_for(settings)
     _look_for_damage(settings)
     async with deployed(settings):
-        pass
+        return await unknown_migrations()
 
 
 def _look_for_damage(settings: Settings) -> None:

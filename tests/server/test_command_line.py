@@ -244,6 +244,7 @@ def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path) -> None:
         ("port", "65536"),
         ("workers", "0"),
         ("database_pool_size", "1"),
+        ("metrics_token", "fifteen letters"),
         ("issuer", "keys.example"),
         ("issuer", "https://keys.example/"),
         ("issuer", "https://keys.example/?a=b"),
@@ -264,7 +265,19 @@ def test_a_setting_that_is_wrong_is_named_and_its_value_is_not_repeated(data_dir
     told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, stdin=GOOD, **{name: value}))
     assert f"SEALKEY_{name.upper()}: " in told
     assert len(value) < 5 or value not in told
+    assert "pattern" not in told
     assert not data_dir.exists()
+
+
+def test_a_setting_that_is_wrong_is_named_where_it_was_written(data_dir: Path, tmp_path: Path) -> None:
+    config = tmp_path / "sealkey.toml"
+    config.write_text("port = 99999\nsession_hours = 0\nworkers = 0\n")
+    told = error_of(run(data_dir, "serve", "--port", "99999", config_file=str(config), session_hours="0"))
+    assert [each.partition(": In")[0] for each in told.split("; ")] == [
+        "--port",
+        f"{config}: workers",
+        "SEALKEY_SESSION_HOURS",
+    ]
 
 
 def test_all_wrong_settings_are_told_at_once(data_dir: Path) -> None:
@@ -319,16 +332,16 @@ def test_settings_come_from_a_file_and_the_environment_wins(data_dir: Path, tmp_
     config = tmp_path / "sealkey.toml"
     config.write_text('port = "http"\nworkers = 0\n')
     told = error_of(run(data_dir, "db", "upgrade", config_file=str(config), workers="1"))
-    assert ("SEALKEY_PORT" in told, "SEALKEY_WORKERS" in told) == (True, False)
+    assert (f"{config}: port: " in told, "workers" in told.lower()) == (True, False)
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         (None, "which is not there."),
-        ("port 80", "is not a TOML file."),
+        ("port 80", "is not a TOML file: look at line 1."),
         ("\udcff", "is not a TOML file."),
-        ('password = "hunter2"', "SEALKEY_PASSWORD: There is no such setting"),
+        ('password = "hunter2"', "sealkey.toml: password: There is no such setting"),
     ],
     ids=["none", "no TOML", "no text", "an unknown setting"],
 )
@@ -422,3 +435,41 @@ def test_a_server_does_not_start_where_another_one_listens(data_dir: Path, worke
     logged, told = errors.splitlines()
     assert "address already in use" in json.loads(logged)["event"].lower()
     assert told == f"Error: The server could not start on 127.0.0.1:{port}; see above for why."
+
+
+def test_what_may_not_be_meant_is_warned_of_at_start_and_no_value_told(data_dir: Path, tmp_path: Path) -> None:
+    run(data_dir, "db", "upgrade")
+    Rows(f"sqlite://{data_dir}/sealkey.sqlite3").execute(
+        "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', 'm9999_future', '2026-01-01')"
+    )
+    config, port = tmp_path / "sealkey.toml", 0
+    config.write_text('metrics_token = "hunter2hunter2hunter2"\n')
+    config.chmod(0o644)
+    variables = {"SEALKEY_DATA_BASE_URL": "postgres://olga:hunter2@db/sealkey", "SEALKEY_COLOUR": "hunter2"}
+    with socket.create_server(("127.0.0.1", 0)) as other:  # so that it ends by itself
+        port = other.getsockname()[1]
+        with Serving(data_dir, "--port", str(port), config_file=str(config), variables=variables) as server:
+            _, errors = server.failure()
+    lines = [json.loads(line) for line in errors.splitlines() if '"warning"' in line]
+    assert [line.get("reason") or line["migrations"] for line in lines] == [
+        "SEALKEY_COLOUR is no setting and has no effect.",
+        "SEALKEY_DATA_BASE_URL is no setting and has no effect. Is SEALKEY_DATABASE_URL meant?",
+        f"Everybody can read {config}, which has secrets in it: chmod o= {config}",
+        ["m9999_future"],
+    ]
+    assert "hunter2" not in errors
+    told = run(data_dir, "db", "upgrade").output
+    assert told == "The database has a newer schema than this version of Sealkey knows: m9999_future.\n"
+
+
+def test_a_passphrase_that_others_can_read_is_refused_but_where_it_was_mounted(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "passphrase"
+    file.write_text("correct horse battery staple")
+    for mode in (0o640, 0o604):
+        file.chmod(mode)
+        told = error_of(run(data_dir, "db", "upgrade", keys_passphrase_file=str(file)))
+        assert told == f"{file}: others can read it; make it yours alone: chmod 600 {file}"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert run(data_dir, "db", "upgrade", keys_passphrase_file=str(file)).exit_code == 0
