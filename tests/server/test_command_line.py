@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from auth.crypto.keyring import generate_keyring
 from schema.api import build_api
 from server.settings import Settings
 from tests.auth.crypto import keys
-from tests.support.command import Serving, error_of, run
+from tests.support.command import SEALKEY, Serving, error_of, run
 from tests.support.rows import Rows
 from tests.support.server import FakeClock, RunningServer, running_server
 
@@ -151,6 +152,14 @@ def test_the_schema_is_printed_as_it_is_committed(data_dir: Path) -> None:
     assert printed == (ROOT / "schema/schema.graphql").read_text()
     assert printed.rstrip() == build_api().as_str().rstrip()
     assert not data_dir.exists()
+
+
+def test_who_reads_only_the_beginning_of_what_is_printed_is_told_nothing_else(data_dir: Path) -> None:
+    with subprocess.Popen([SEALKEY, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as printing:
+        assert printing.stdout
+        assert printing.stderr
+        printing.stdout.close()
+        assert printing.stderr.read() == ""
 
 
 def test_a_database_is_upgraded_and_again_without_harm(data_dir: Path, empty_database_url: str) -> None:
