@@ -417,7 +417,8 @@ def test_the_keys_may_be_in_the_environment_or_in_another_file(
 
 def test_damaged_keys_are_told_without_repeating_them(data_dir: Path, database_url: str) -> None:
     content = generate_keyring().decode()
-    told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, database_url=database_url, keys=content[:-9]))
+    settings = {"database_url": database_url, "keys": content[:-9]}
+    told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, stdin=GOOD, **settings))
     assert told == "the key file is not a JWK Set as Sealkey writes it"
 
 
