@@ -89,11 +89,17 @@ async def renew_invitation(caller: Caller, *, user_id: str) -> Invited:
     return Invited(user, token)
 
 
+def confirm_operator(*, email: str, display_name: str, password: Secret) -> None:
+    """Raises Refused (INVALID) for what no operator can be made of, before anything is asked."""
+    email = normal_email(email)
+    refuse_if_any(check_email(email), check_password(password.reveal()), check_text(display_name, "display_name"))
+
+
 async def create_operator(caller: Caller, *, email: str, display_name: str, password: Secret) -> User:
     """A user of the provider's own staff, from the command line: whoever can run it holds the server anyway.
     Raises Refused (INVALID, TAKEN)."""
+    confirm_operator(email=email, display_name=display_name, password=password)
     email = normal_email(email)
-    refuse_if_any(check_email(email), check_password(password.reveal()), check_text(display_name, "display_name"))
     password_hash = await hash_password(password)
     with taken_if_violated("users_email", "email", "There is a user with this address."):
         async with transaction():

@@ -99,6 +99,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             yield
             if not await end_within(settings.shutdown_seconds, running.aclose(), database.abandon):
                 log.error("stopped_unfinished", unwritten=deployment.usage.unwritten)
+            if app.state.stopping.is_orphaned:
+                app.state.workers.remove()
         if tracing:
             await asyncio.to_thread(tracing.close)
 

@@ -84,7 +84,8 @@ async def verify(account: str | None, files: Sequence[Path], key_file: Path | No
     _tell_faults(verified, names)
     seconds, events = time.monotonic() - began, sum(each.size for each in verified.values())
     rate = f"{events / seconds:,.0f} a second"
-    click.echo(f"{_logs(len(verified))} with {events:,} events are as they were written ({seconds:.1f} s, {rate}).")
+    logs = f"{_counted(len(verified), 'log')} with {_counted(events, 'event')}"
+    click.echo(f"{logs} {_as_written(len(verified))} ({seconds:.1f} s, {rate}).")
 
 
 @audit.command()
@@ -93,8 +94,8 @@ async def verify(account: str | None, files: Sequence[Path], key_file: Path | No
 @_checkpoint_key
 @click.option(
     "--directory",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Write a file for each log there, once it was verified with the one that is there.",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a file for each log there, once it was verified with the one that is there; made where it is missing.",
 )
 @command
 async def checkpoint(account: str | None, files: Sequence[Path], key_file: Path | None, directory: Path | None) -> None:
@@ -110,9 +111,14 @@ async def checkpoint(account: str | None, files: Sequence[Path], key_file: Path 
     if directory is None:
         click.echo("\n".join(notes.values()), nl=False)
         return
+    _write_checkpoints(directory, notes)
+    click.echo(f"{_counted(len(notes), 'checkpoint')} {'is' if len(notes) == 1 else 'are'} in {directory}.")
+
+
+def _write_checkpoints(directory: Path, notes: Mapping[str, str]) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for chain, note in notes.items():
         _replace(directory / f"{chain_name(chain)}.checkpoint", note)
-    click.echo(f"{len(notes)} checkpoints are in {directory}.")
 
 
 @audit.command("checkpoint-key")
@@ -134,10 +140,14 @@ async def checkpoint_key(account: str | None) -> None:
 )
 @click.option("--after", type=_Instant(), help="From this instant on, as in 2026-11-22T09:30:00Z.")
 @click.option("--before", type=_Instant(), help="Before this instant.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file.  [default: standard output]")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file.  [default: standard output]"
+)
 @command
 async def export(account: str | None, format_: str, after: Any, before: Any, output: Path | None) -> None:
     """Write the events of one account, or of all and the deployment, as CSV or JSON Lines. This is recorded too."""
+    if output is not None:
+        _refuse_if_there(output)  # before it is recorded
     async with _deployment() as (deployment, _):
         chain = await find_chain(account) if account else None
         caller = Caller(None, None, deployment.clock(), deployment)
@@ -197,12 +207,16 @@ def _tell_faults(verified: Mapping[str, Verified], names: Mapping[str, str]) -> 
     for chain, fault in faults.items():
         click.echo(_printable(f"{_called(chain, names)}: {_told(fault)}"), err=True)
     if faults:
-        number = f"{len(faults):,} of {_logs(len(verified))}"
-        raise click.ClickException(f"{number} {'is' if len(faults) == 1 else 'are'} not as it was written.")
+        number = f"{len(faults):,} of {_counted(len(verified), 'log')}"
+        raise click.ClickException(f"{number} {_as_written(len(faults), ' not')}.")
 
 
-def _logs(number: int) -> str:
-    return "1 log" if number == 1 else f"{number:,} logs"
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _as_written(number: int, or_not: str = "") -> str:
+    return f"is{or_not} as it was written" if number == 1 else f"are{or_not} as they were written"
 
 
 def _called(chain: str, names: Mapping[str, str]) -> str:
@@ -251,16 +265,22 @@ def _opened(path: Path | None) -> Iterator[Any]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    # Whatever stands there is as it was until the whole of it is written: half a log looks like one.
+    # It has its name once the whole of it is written: half a log looks like one.
     beside = path.with_name(f".{path.name}.new")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        _refuse_if_there(path)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _refuse_if_there(path: Path) -> None:
+    if os.path.lexists(path):
+        raise click.ClickException(f"{path} is there already, and an export overwrites nothing: name another file.")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,20 @@ import uvicorn
 from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
 from auth.crypto.secret import Secret
 from models import database, migrating
+from models.newer_schema import unknown_migrations
 from models.sqlite_file import back_up, confirm_usable, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
-from resolvers.users import create_operator
+from resolvers.users import confirm_operator, create_operator
 from schema.api import build_api
 from server.app import GRAPHIQL_DIST, api_for, create_app, deployed
 from server.audit_commands import audit
 from server.command import command
 from server.demo import Person, prepare_demo
+from server.doubts import tell_doubts
 from server.key_commands import keys
 from server.listening import listen_more_often
-from server.logs import configure_logs
+from server.logs import configure_logs, log
 from server.settings import Settings, load_settings
 from server.supervisor import serve_with_workers
 from server.tracing import tracing_asked_for
@@ -49,7 +51,10 @@ def main() -> None:
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the API. Upgrades the database first."""
     settings = load_settings(host=host, port=port, workers=workers)
-    asyncio.run(_confirm(settings))
+    unknown = asyncio.run(_confirm(settings))
+    tell_doubts(settings)
+    if unknown:
+        log.warning("newer_schema", migrations=unknown)
     if settings.workers == 1:
         _serve_here(settings, _say_where)
     else:
@@ -67,11 +72,13 @@ def operator() -> None:
 @command
 async def operator_create(email: str, name: str | None) -> None:
     """Add an operator. The password is asked for, or read from standard input where that is no terminal."""
-    password = _read_password()
-    async with deployed(load_settings()) as deployment:
+    settings, password = load_settings(), _read_password()
+    # First, since database and keys may have to be made.
+    confirm_operator(email=email, display_name=name or email, password=password)
+    async with deployed(settings) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
         user = await create_operator(caller, email=email, display_name=name or email, password=password)
-    click.echo(f"Operator {user.email} can sign in now.")
+    click.echo(f"Operator {user.email} can sign in now, in {settings.database_shown}.")
 
 
 @main.command()
@@ -86,6 +93,7 @@ def demo(then_serve: bool, host: str | None, port: int | None) -> None:
         _refuse_an_address_in_use(settings)  # before people get passwords that nobody would be told
     people = asyncio.run(_prepare_demo(settings))
     if then_serve:
+        configure_logs(settings.log_level, settings.log_format)
         _serve_here(settings, lambda settings: _say_how_to_sign_in(settings, people))
     else:
         _say_how_to_sign_in(settings, people)
@@ -100,8 +108,13 @@ def db() -> None:
 @command
 async def upgrade() -> None:
     """Bring the database to the newest schema."""
-    await migrating.migrate(load_settings().database)
-    click.echo("The database has the newest schema.")
+    async with database.connected(load_settings().database):
+        await migrating.upgrade()
+        unknown = await unknown_migrations()
+    if unknown:
+        click.echo(f"The database has a newer schema than this version of Sealkey knows: {', '.join(unknown)}.")
+    else:
+        click.echo("The database has the newest schema.")
 
 
 @db.command("backup")
@@ -192,12 +205,10 @@ class _Server(uvicorn.Server):
 
 
 def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
-    configure_logs(settings.log_level, settings.log_format)
     server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
     with suppress(SystemExit):  # with which uvicorn says that it could not
         server.run()
-    if not server.started:
-        raise click.ClickException(f"The server could not start on {settings.host}:{settings.port}; see above for why.")
+    _confirm_started(settings, server.started)
 
 
 def _refuse_an_address_in_use(settings: Settings) -> None:
@@ -218,10 +229,14 @@ def _refuse_an_address_in_use(settings: Settings) -> None:
 
 def _serve_with_workers(settings: Settings) -> None:
     """Workers are processes that read the settings themselves; here are only the address and their number."""
-    _say_where(settings)
-    configure_logs(settings.log_level, settings.log_format)
     app = "server.app:create_app_from_environment"
-    serve_with_workers(uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings)))
+    config = uvicorn.Config(app, factory=True, workers=settings.workers, **_uvicorn(settings))
+    _confirm_started(settings, serve_with_workers(config, lambda: _say_where(settings)))
+
+
+def _confirm_started(settings: Settings, has_started: bool) -> None:
+    if not has_started:
+        raise click.ClickException(f"The server could not start on {settings.host}:{settings.port}; see above for why.")
 
 
 def _uvicorn(settings: Settings) -> dict[str, Any]:
@@ -240,15 +255,16 @@ def _uvicorn(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def _confirm(settings: Settings) -> None:
-    """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence."""
+async def _confirm(settings: Settings) -> Sequence[str]:
+    """Upgrades the database and confirms the keys before anything listens, where what is wrong is one sentence. Answers
+    the migrations of later versions that the database has."""
     configure_logs(settings.log_level, settings.log_format)
     if tracing := tracing_asked_for():
         tracing.close()
     api_for(settings)
     _look_for_damage(settings)
     async with deployed(settings):
-        pass
+        return await unknown_migrations()
 
 
 def _look_for_damage(settings: Settings) -> None:

@@ -53,6 +53,8 @@ def command(function: Callable[Arguments, Awaitable[None] | None]) -> Callable[A
             raise click.ClickException(" ".join(refusal.message for refusal in refused.refusals)) from None
         except UnicodeError:
             raise click.ClickException("What was read is not text in UTF-8.") from None
+        except BrokenPipeError:
+            raise  # whoever reads has enough: click ends without a word
         except OSError as error:
             text = error.strerror or type(error).__name__
             raise click.ClickException(f"{text}: {error.filename}" if error.filename else text) from None

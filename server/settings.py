@@ -3,13 +3,14 @@ wins."""
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,17 +23,39 @@ from auth.bearer import SessionRules
 from auth.crypto.key_sealing import SHORTEST_PASSPHRASE, ByCommand, Sealing, UnderPassphrase, Unsealed
 from auth.crypto.secret import Secret
 from auth.openid import ALGORITHMS, OpenIdRules
+from models.database import file_of
 from resolvers.caller import PolicyBounds
 from resolvers.watching import WatchLimits
 from schema.budget import Allowance
 from schema.limits import Limits
 from server.gate import Bounds
+from server.secret_files import is_careless
 
+CONFIG_FILE = "SEALKEY_CONFIG_FILE"
+"""Where the environment says which file settings are in."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names of this machine, between whose programs nobody sits."""
 
 
 _NETWORKS = frozenset({"webhook_allowed_networks", "trusted_proxies"})
+
+
+_POSTGRES_PLACE = re.compile(r"postgres://([^@/?#]*@)?(?P<place>[^@?#]+)(\?[^@]*)?")
+
+
+_SHORTEST_TOKEN = 16
+_WRITTEN = {
+    "issuer": "This is written as https://sealkey.example, with nothing after the path and no slash at the end",
+    "oidc_issuer": "This is written as https://id.example, without query and fragment",
+    "key_prefix": "This is a letter, then up to 15 of a-z and 0-9, as in acme",
+    **dict.fromkeys(_NETWORKS, 'Networks are written without host bits, as ["10.0.0.0/8"]'),
+}
+
+
+def _long_enough(token: SecretStr) -> SecretStr:
+    if 0 < len(token) < _SHORTEST_TOKEN:
+        raise ValueError(f"A token has {_SHORTEST_TOKEN} characters at least; `openssl rand -hex 16` makes one")
+    return token
 
 
 class SettingsUnusable(Exception):
@@ -71,7 +94,7 @@ class Settings(BaseSettings):
     """Told to stop, how long the server still takes requests while /readyz says that it stops."""
     shutdown_seconds: Annotated[int, Field(ge=1, le=300)] = 10
     """And how long it then waits for what it has begun, and again for what is written down last."""
-    metrics_token: SecretStr = SecretStr("")
+    metrics_token: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")
     """What /metrics is shown to; empty: to nobody."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
@@ -181,6 +204,14 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value() or f"sqlite://{self.data_dir / 'sealkey.sqlite3'}"
 
     @property
+    def database_shown(self) -> str:
+        """Which database it is, for people: without user, password and options."""
+        if self.database.startswith("sqlite:"):
+            return f"sqlite://{Path(file_of(self.database) or '').absolute()}"
+        shown = _POSTGRES_PLACE.fullmatch(self.database)
+        return f"postgres://{shown['place']}" if shown else "the PostgreSQL database"
+
+    @property
     def keys_path(self) -> Path:
         """The file that the server's keys are in, unless they are given as they are."""
         return self.keys_file or self.data_dir / "server-keys.json"
@@ -253,28 +284,30 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = os.environ.get("SEALKEY_CONFIG_FILE")
+        file = os.environ.get(CONFIG_FILE)
         from_file = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         return (init_settings, env_settings, *from_file)
 
 
 def load_settings(**overrides: object) -> Settings:
     """The settings, with those given on the command line on top. Raises SettingsUnusable."""
-    file = os.environ.get("SEALKEY_CONFIG_FILE")
+    file = os.environ.get(CONFIG_FILE)
     if file and not Path(file).is_file():
         raise SettingsUnusable(f"SEALKEY_CONFIG_FILE names {file}, which is not there.")
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = dict.fromkeys(_what_is_wrong(str(each["loc"][0]), each["type"], each["msg"]) for each in error.errors())
+        names = [(str(each["loc"][0]), each["type"], each["msg"]) for each in error.errors()]
+        wrong = dict.fromkeys(f"{_place(name, given, file)}: {_what(name, kind, told)}" for name, kind, told in names)
         raise SettingsUnusable("; ".join(wrong)) from None
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         name = f"SEALKEY_{field[1].upper()}" if field else "A setting"
         raise SettingsUnusable(f'{name}: a list is written in JSON, as ["first", "second"].') from None
-    except ValueError:
-        raise SettingsUnusable(f"{file} is not a TOML file.") from None
+    except ValueError as error:
+        line = re.search(r"\(at (line \d+)", str(error))
+        raise SettingsUnusable(f"{file} is not a TOML file{f': look at {line[1]}' if line else ''}.") from None
     if not settings.database.startswith(("sqlite://", "postgres://")):
         raise SettingsUnusable("SEALKEY_DATABASE_URL must begin with sqlite:// or postgres://.")
     if 0 < settings.graphql_budget < settings.graphql_cost:
@@ -285,17 +318,25 @@ def load_settings(**overrides: object) -> Settings:
     return settings
 
 
-def _what_is_wrong(name: str, kind: str, message: str) -> str:
+def _place(name: str, given: Mapping[str, object], file: str | None) -> str:
+    """Where a setting was read that is wrong: on the command line, in the environment or in the file."""
+    variable = f"SEALKEY_{name.upper()}"
+    if name in given:
+        return f"--{name.replace('_', '-')}"
+    return variable if variable in {each.upper() for each in os.environ} else f"{file}: {name}"
+
+
+def _what(name: str, kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        message = "There is no such setting"
-    elif name in _NETWORKS:
-        message = 'Networks are written without host bits, as ["10.0.0.0/8"]'
-    return f"SEALKEY_{name.upper()}: {message}"
+        return "There is no such setting"
+    return _WRITTEN.get(name, message.removeprefix("Value error, "))
 
 
 def under_passphrase(path: Path) -> UnderPassphrase:
     """Sealing under the passphrase that is in a file, but for the end of its line. Raises SettingsUnusable."""
     try:
+        if is_careless(path):
+            raise SettingsUnusable(f"{path}: others can read it; make it yours alone: chmod 600 {path}")
         text = path.read_bytes().decode(errors="surrogateescape")
     except OSError as error:
         raise SettingsUnusable(f"The passphrase can't be read from {path}: {error.strerror}.") from None

@@ -1,7 +1,9 @@
 """How a process stops that was told to by SIGTERM: /readyz says so at once, work goes on until balancers have noticed,
-and then uvicorn ends what was begun. So that it was told twice means something: it ends at once."""
+and then uvicorn ends what was begun. So that it was told twice means something: it ends at once. So does a worker whose
+supervisor was killed: nobody would ever tell it to stop."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import threading
@@ -17,10 +19,10 @@ _TO_BE_CANCELLED = 1
 
 
 class Stopping:
-    """Whether this process is about to stop."""
+    """Whether this process is about to stop, and whether it does since the one that started it is gone."""
 
     def __init__(self) -> None:
-        self.is_begun = False
+        self.is_begun = self.is_orphaned = False
 
 
 def stop_gently(stopping: Stopping, drain_seconds: float) -> None:
@@ -44,7 +46,14 @@ def stop_gently(stopping: Stopping, drain_seconds: float) -> None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def orphaned(sentinel: int) -> None:
+        loop.remove_reader(sentinel)
+        stopping.is_begun = stopping.is_orphaned = True
+        stop()  # at once: whoever takes the place of the process that is gone wants the address
+
     signal.signal(signal.SIGTERM, told)
+    if parent := multiprocessing.parent_process():
+        loop.add_reader(parent.sentinel, orphaned, parent.sentinel)
 
 
 async def end_within(seconds: float, ending: Coroutine[Any, Any, None], give_up: Callable[[], None]) -> bool:

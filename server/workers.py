@@ -6,8 +6,10 @@ counter ever goes down, whichever worker is asked.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -44,8 +46,14 @@ class Workers:
         """Writes down this process's numbers for the others."""
         if self._own is not None:
             beside = self._own.with_suffix(".new")
-            beside.write_bytes(orjson.dumps({"at": time.time(), "numbers": numbers}))
-            beside.replace(self._own)
+            with suppress(FileNotFoundError):  # another has removed all of it, at the end
+                beside.write_bytes(orjson.dumps({"at": time.time(), "numbers": numbers}))
+                beside.replace(self._own)
+
+    def remove(self) -> None:
+        """Removes all that was written down, where nobody else will."""
+        if self._own is not None:
+            shutil.rmtree(self._own.parent, ignore_errors=True)
 
     def together(self, numbers: list[Number]) -> list[Number]:
         """This process's numbers and those of the others, which know by then what it was told."""

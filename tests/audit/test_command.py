@@ -89,8 +89,8 @@ def faults(result: Any) -> list[str]:
     """What is told of each chain that is not as it was written."""
     assert (result.exit_code, result.stdout) == (1, "")
     *found, last = result.stderr.splitlines()
-    of = "is" if len(found) == 1 else "are"
-    assert last.startswith(f"Error: {len(found)} of 3 logs {of} not as it was written.")
+    of = "is not as it was" if len(found) == 1 else "are not as they were"
+    assert last == f"Error: {len(found)} of 3 logs {of} written."
     return list(found)
 
 
@@ -99,7 +99,7 @@ def test_a_log_that_nobody_touched_is_as_it_was_written(there: Deployment) -> No
     assert told.startswith(f"3 logs with {there.count()} events are as they were written (")
     for account in (there.alder, "Alder"):
         told = output(there.audit("verify", "--account", account))
-        assert told.startswith(f"1 log with {there.size(there.alder)} events are")
+        assert told.startswith(f"1 log with {there.size(there.alder)} events is as it was written (")
     assert output(there.audit("verify", "--account", "deployment")).startswith("1 log with ")
     told = error_of(there.audit("verify", "--account", "Cedar"))
     assert told == "There is no account of this id or name; `deployment` is the log of what belongs to none."
@@ -207,14 +207,15 @@ def test_a_checkpoint_shows_what_was_cut_off_or_written_anew_since(there: Deploy
 
 
 def test_checkpoints_are_kept_in_a_directory_and_verified_there(there: Deployment, tmp_path: Path) -> None:
-    kept = tmp_path / "checkpoints"
-    kept.mkdir()
+    kept = tmp_path / "new" / "checkpoints"
     assert output(there.audit("checkpoint", "--directory", kept)) == f"3 checkpoints are in {kept}.\n"
+    assert kept.stat().st_mode & 0o777 == 0o700
     names = {f"{name}.checkpoint" for name in ("deployment", there.alder, there.birch)}
     assert {path.name for path in kept.iterdir()} == names
     there.happen()
     before = (kept / f"{there.alder}.checkpoint").read_text()
-    output(there.audit("checkpoint", "--directory", kept, "--account", "Alder"))
+    told = output(there.audit("checkpoint", "--directory", kept, "--account", "Alder"))
+    assert told == f"1 checkpoint is in {kept}.\n"
     assert (kept / f"{there.alder}.checkpoint").read_text() != before
     # One of a longer log: nothing is signed that is less.
     chain = row_id(there.alder)
@@ -282,7 +283,11 @@ def test_an_export_by_the_command_shows_what_operators_see_and_is_recorded(there
     assert there.newest() == told
     file = tmp_path / "alder.csv"
     output(there.audit("export", "--account", "Alder", "--output", file, "--after", "2026-01-01T00:00:00Z"))
-    rows = parsed(file.read_bytes(), "csv")
+    assert file.stat().st_mode & 0o777 == 0o600
+    rows, recorded = parsed(file.read_bytes(), "csv"), there.count()
+    refused = error_of(there.audit("export", "--output", file))
+    assert refused == f"{file} is there already, and an export overwrites nothing: name another file."
+    assert (parsed(file.read_bytes(), "csv"), there.count()) == (rows, recorded)
     hashes = f"SELECT hash FROM audit_events WHERE chain_id = '{row_id(there.alder)}' ORDER BY sequence"
     assert [(row["hash"],) for row in rows] == there.rows.execute(hashes)
     assert rows[0]["actorEmail"] == "operator@provider.example"

@@ -66,7 +66,8 @@ def _nginx(directory: Path, documented: str, addresses: Addresses) -> Sequence[s
 
 def _caddy(directory: Path, documented: str, addresses: Addresses) -> Sequence[str]:
     site = documented.replace("api.example", f"http://127.0.0.1:{addresses.proxy}")
-    (directory / "Caddyfile").write_text(f"{{\n    admin off\n    auto_https off\n}}\n{site}")
+    assert site.startswith("{\n")
+    (directory / "Caddyfile").write_text(site.replace("{\n", "{\n    admin off\n    auto_https off\n", 1))
     return ["run", "--config", str(directory / "Caddyfile")]
 
 
@@ -144,7 +145,7 @@ def running_proxy(kind: Kind, directory: Path, *, sealkey: int, api: int, token:
     arguments = kind.set_up(directory, documented, addresses)
     environment = {"PATH": _PATH, "HOME": str(directory), "SEALKEY_GATEWAY_TOKEN": token}
     url = f"http://127.0.0.1:{addresses.proxy}"
-    with _running([kind.path, *arguments], directory, environment, lambda: _serves(url, kind.nothing_there)):
+    with running([kind.path, *arguments], directory, environment, url, kind.nothing_there):
         yield url
 
 
@@ -155,9 +156,14 @@ def _documented(kind: Kind) -> str:
 
 
 @contextmanager
-def _running(
-    command: Sequence[str], directory: Path, environment: Mapping[str, str], is_ready: Callable[[], bool]
+def running(
+    command: Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    url: str,
+    nothing_there: int | None = None,
 ) -> Iterator[None]:
+    """A proxy that serves at an address. What it logs is in the directory."""
     log = directory / "log"
     with (
         log.open("w") as output,
@@ -167,7 +173,7 @@ def _running(
     ):
         try:
             give_up_at = time.monotonic() + 30
-            while not is_ready():
+            while not _serves(url, nothing_there):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < give_up_at, log.read_text()
                 time.sleep(0.02)

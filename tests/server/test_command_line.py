@@ -2,18 +2,22 @@
 
 import json
 import re
+import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from pydantic import SecretStr
 
 from auth.crypto.envelopes import seal_cms, seal_jwe
 from auth.crypto.keyring import generate_keyring
 from schema.api import build_api
+from server.settings import Settings
 from tests.auth.crypto import keys
-from tests.support.command import Serving, error_of, run
+from tests.support.command import SEALKEY, Serving, error_of, run
 from tests.support.rows import Rows
 from tests.support.server import FakeClock, RunningServer, running_server
 
@@ -45,7 +49,10 @@ def sign_in(server: RunningServer, email: str, password: str) -> str:
 
 def test_an_operator_made_on_the_command_line_signs_in(data_dir: Path, empty_database_url: str) -> None:
     created = create_operator(data_dir, empty_database_url)
-    assert (created.exit_code, created.output) == (0, f"Operator {EMAIL} can sign in now.\n")
+    assert created.exit_code == 0
+    assert re.fullmatch(
+        rf"Operator {EMAIL} can sign in now, in (sqlite:///|postgres://[\w.]+:\d+/)\S+\.\n", created.output
+    )
     with running_server(empty_database_url, data_dir, FakeClock()) as server:
         assert sign_in(server, EMAIL, GOOD.rstrip()) == f"{EMAIL}, OPERATOR of None"
 
@@ -65,6 +72,31 @@ def test_an_operator_with_something_wrong_is_not_made(
 ) -> None:
     assert error_of(create_operator(data_dir, database_url, password, email)) == expected
     assert Rows(database_url).execute("SELECT * FROM users") == []
+
+
+def test_nothing_is_made_for_an_operator_that_can_not_be(data_dir: Path) -> None:
+    assert error_of(run(data_dir, "operator", "create", "--email", "olga", stdin=GOOD)).startswith("This is not an")
+    assert not data_dir.exists()
+
+
+def test_it_is_told_in_which_database_an_operator_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = run(Path("here"), "operator", "create", "--email", EMAIL, stdin=GOOD).output
+    assert told == f"Operator {EMAIL} can sign in now, in sqlite://{tmp_path}/here/sealkey.sqlite3.\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgres://olga:hunter2@db.example:5432/sealkey", "postgres://db.example:5432/sealkey"),
+        ("postgres://olga:hunter2@one:1,other:2/sealkey?sslmode=require", "postgres://one:1,other:2/sealkey"),
+        ("postgres://db.example/sealkey?password=hunter2", "postgres://db.example/sealkey"),
+        ("postgres://olga:hun/ter2@db.example/sealkey", "the PostgreSQL database"),
+        ("postgres://db.example/sealkey?password=hun@ter2", "the PostgreSQL database"),
+    ],
+)
+def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert Settings(database_url=SecretStr(url)).database_shown == shown
 
 
 def test_an_address_is_one_operators_only(data_dir: Path, database_url: str) -> None:
@@ -120,6 +152,14 @@ def test_the_schema_is_printed_as_it_is_committed(data_dir: Path) -> None:
     assert printed == (ROOT / "schema/schema.graphql").read_text()
     assert printed.rstrip() == build_api().as_str().rstrip()
     assert not data_dir.exists()
+
+
+def test_who_reads_only_the_beginning_of_what_is_printed_is_told_nothing_else(data_dir: Path) -> None:
+    with subprocess.Popen([SEALKEY, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as printing:
+        assert printing.stdout
+        assert printing.stderr
+        printing.stdout.close()
+        assert printing.stderr.read() == ""
 
 
 def test_a_database_is_upgraded_and_again_without_harm(data_dir: Path, empty_database_url: str) -> None:
@@ -213,6 +253,7 @@ def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path) -> None:
         ("port", "65536"),
         ("workers", "0"),
         ("database_pool_size", "1"),
+        ("metrics_token", "fifteen letters"),
         ("issuer", "keys.example"),
         ("issuer", "https://keys.example/"),
         ("issuer", "https://keys.example/?a=b"),
@@ -233,7 +274,19 @@ def test_a_setting_that_is_wrong_is_named_and_its_value_is_not_repeated(data_dir
     told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, stdin=GOOD, **{name: value}))
     assert f"SEALKEY_{name.upper()}: " in told
     assert len(value) < 5 or value not in told
+    assert "pattern" not in told
     assert not data_dir.exists()
+
+
+def test_a_setting_that_is_wrong_is_named_where_it_was_written(data_dir: Path, tmp_path: Path) -> None:
+    config = tmp_path / "sealkey.toml"
+    config.write_text("port = 99999\nsession_hours = 0\nworkers = 0\n")
+    told = error_of(run(data_dir, "serve", "--port", "99999", config_file=str(config), session_hours="0"))
+    assert [each.partition(": In")[0] for each in told.split("; ")] == [
+        "--port",
+        f"{config}: workers",
+        "SEALKEY_SESSION_HOURS",
+    ]
 
 
 def test_all_wrong_settings_are_told_at_once(data_dir: Path) -> None:
@@ -288,16 +341,16 @@ def test_settings_come_from_a_file_and_the_environment_wins(data_dir: Path, tmp_
     config = tmp_path / "sealkey.toml"
     config.write_text('port = "http"\nworkers = 0\n')
     told = error_of(run(data_dir, "db", "upgrade", config_file=str(config), workers="1"))
-    assert ("SEALKEY_PORT" in told, "SEALKEY_WORKERS" in told) == (True, False)
+    assert (f"{config}: port: " in told, "workers" in told.lower()) == (True, False)
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         (None, "which is not there."),
-        ("port 80", "is not a TOML file."),
+        ("port 80", "is not a TOML file: look at line 1."),
         ("\udcff", "is not a TOML file."),
-        ('password = "hunter2"', "SEALKEY_PASSWORD: There is no such setting"),
+        ('password = "hunter2"', "sealkey.toml: password: There is no such setting"),
     ],
     ids=["none", "no TOML", "no text", "an unknown setting"],
 )
@@ -366,7 +419,8 @@ def test_the_keys_may_be_in_the_environment_or_in_another_file(
 
 def test_damaged_keys_are_told_without_repeating_them(data_dir: Path, database_url: str) -> None:
     content = generate_keyring().decode()
-    told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, database_url=database_url, keys=content[:-9]))
+    settings = {"database_url": database_url, "keys": content[:-9]}
+    told = error_of(run(data_dir, "operator", "create", "--email", EMAIL, stdin=GOOD, **settings))
     assert told == "the key file is not a JWK Set as Sealkey writes it"
 
 
@@ -381,11 +435,51 @@ def test_a_server_with_the_wrong_keys_does_not_start_and_says_why(data_dir: Path
     assert OTHER_KEYS.fullmatch(errors.removeprefix("Error: ").rstrip("\n"))
 
 
-def test_a_server_does_not_start_where_another_one_listens(data_dir: Path, database_url: str) -> None:
-    with running_server(database_url, data_dir, FakeClock()) as other:
-        port = other.url.rpartition(":")[2]
-        with Serving(data_dir, "--port", port, database_url=database_url) as server:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_does_not_start_where_another_one_listens(data_dir: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with Serving(data_dir, "--port", str(port), workers=workers) as server:
             status, errors = server.failure()
-    assert status == 1
-    assert f"127.0.0.1:{port}" in errors
-    assert "Traceback" not in errors
+    assert (status, server.output) == (1, "")
+    logged, told = errors.splitlines()
+    assert "address already in use" in json.loads(logged)["event"].lower()
+    assert told == f"Error: The server could not start on 127.0.0.1:{port}; see above for why."
+
+
+def test_what_may_not_be_meant_is_warned_of_at_start_and_no_value_told(data_dir: Path, tmp_path: Path) -> None:
+    run(data_dir, "db", "upgrade")
+    Rows(f"sqlite://{data_dir}/sealkey.sqlite3").execute(
+        "INSERT INTO tortoise_migrations (app, name, applied_at) VALUES ('models', 'm9999_future', '2026-01-01')"
+    )
+    config, port = tmp_path / "sealkey.toml", 0
+    config.write_text('metrics_token = "hunter2hunter2hunter2"\n')
+    config.chmod(0o644)
+    variables = {"SEALKEY_DATA_BASE_URL": "postgres://olga:hunter2@db/sealkey", "SEALKEY_COLOUR": "hunter2"}
+    with socket.create_server(("127.0.0.1", 0)) as other:  # so that it ends by itself
+        port = other.getsockname()[1]
+        with Serving(data_dir, "--port", str(port), config_file=str(config), variables=variables) as server:
+            _, errors = server.failure()
+    lines = [json.loads(line) for line in errors.splitlines() if '"warning"' in line]
+    assert [line.get("reason") or line["migrations"] for line in lines] == [
+        "SEALKEY_COLOUR is no setting and has no effect.",
+        "SEALKEY_DATA_BASE_URL is no setting and has no effect. Is SEALKEY_DATABASE_URL meant?",
+        f"Everybody can read {config}, which has secrets in it: chmod o= {config}",
+        ["m9999_future"],
+    ]
+    assert "hunter2" not in errors
+    told = run(data_dir, "db", "upgrade").output
+    assert told == "The database has a newer schema than this version of Sealkey knows: m9999_future.\n"
+
+
+def test_a_passphrase_that_others_can_read_is_refused_but_where_it_was_mounted(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "passphrase"
+    file.write_text("correct horse battery staple")
+    for mode in (0o640, 0o604):
+        file.chmod(mode)
+        told = error_of(run(data_dir, "db", "upgrade", keys_passphrase_file=str(file)))
+        assert told == f"{file}: others can read it; make it yours alone: chmod 600 {file}"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert run(data_dir, "db", "upgrade", keys_passphrase_file=str(file)).exit_code == 0

@@ -1,6 +1,9 @@
 """What a server counts of itself, for who has the token."""
 
 import platform
+import re
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from server.metrics import METRICS
-from tests.docs.markdown import page, rows, section
+from tests.docs.markdown import ROOT, page, rows, section
 from tests.plugins.play import Theatre
 from tests.support.command import Serving
 from tests.support.world import PASSWORD, Play
@@ -115,6 +118,23 @@ def test_nothing_that_a_client_chooses_is_a_label(play: Play) -> None:
     assert len(samples) < 500
     names = ("alder", "birch", "sealkey_key", "example", "127.0.0.1")
     assert not [labels for _, labels in samples for name in names if name in str(labels)]
+
+
+def test_every_alert_is_documented_and_asks_for_metrics_that_there_are() -> None:
+    rules = (ROOT / "deploy/alerts.yaml").read_text()
+    documented = rows(section(page("docs/monitoring.md"), "### Alerts"), "alert", "what it means")
+    assert re.findall(r"- alert: (\w+)", rules) == [row[0].strip("`") for row in documented]
+    assert set(re.findall(r"\bsealkey_\w+", rules)) <= {
+        name + ("_total" if metric.kind == "counter" else "") for name, metric in METRICS.items()
+    }
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="There is no promtool.")
+def test_prometheus_takes_the_alerts() -> None:
+    checked = subprocess.run(
+        ["promtool", "check", "rules", ROOT / "deploy/alerts.yaml"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_every_metric_is_documented() -> None:

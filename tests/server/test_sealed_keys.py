@@ -104,6 +104,7 @@ def test_a_file_is_sealed_sealed_otherwise_and_opened_again(
     assert run(data_dir, "keys", "list", **first).stdout == listed
     passphrase_file = tmp_path / "passphrase"
     passphrase_file.write_text(f"{OTHER}\n")
+    passphrase_file.chmod(0o600)
     assert run(data_dir, "keys", "seal", "--new-passphrase-file", str(passphrase_file), **first).exit_code == 0
     second = {"database_url": database_url, "keys_passphrase_file": str(passphrase_file)}
     assert run(data_dir, "keys", "list", **second).stdout == listed

@@ -119,3 +119,19 @@ def test_a_database_that_has_gone_silent_keeps_nobody(database_url: str, tmp_pat
             until(lambda: readiness(server) == (503, "database_unreachable"))
             server.stop()
             assert server.ended_with(10) == 0
+
+
+def test_workers_whose_supervisor_was_killed_end_and_leave_nothing(tmp_path: Path) -> None:
+    variables = {"TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    with Serving(tmp_path, "--workers", "2", variables=variables, drain_seconds="300") as server:
+        server.wait()
+        until(lambda: readiness(server)[0] == 200)
+        os.kill(server.pid, signal.SIGKILL)
+        until(lambda: readiness(server)[0] == 0)
+        server.ended_with(5)
+        assert "fault" not in server.errors
+    # Only now that everybody has closed what the test reads.
+    assert not list((tmp_path / "temporary").iterdir())
+    with socket.create_server(("127.0.0.1", int(server.url.rpartition(":")[2]))):
+        pass
