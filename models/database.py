@@ -31,6 +31,7 @@ from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.postgres_engine import split_hosts
+from models.postgres_url import understood
 from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
 from models.sqlite_errors import primary_code, unusable
@@ -128,7 +129,7 @@ def _connection(url: str, pool_size: int) -> dict[str, Any]:
             # the one that takes writes is looked for.
             "target_session_attrs": "read-write" if "hosts" in credentials else "primary",
             **_POSTGRES_SECONDS,
-            **credentials,
+            **understood(credentials),
             "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
         }
     return config

@@ -105,6 +105,9 @@ class PostgresClient(AsyncpgDBClient):
             self.host: Any = [host.name for host in hosts]
             self.port: Any = [host.port for host in hosts]
 
+    async def create_pool(self, **named: Any) -> Any:
+        return await asyncpg.create_pool(**named)  # the stock method takes no address
+
     def acquire_connection(self) -> PooledConnection:
         return PooledConnection(self, self._pool_init_lock)
 
