@@ -30,7 +30,7 @@ from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models import migrations
-from models.postgres_engine import split_hosts
+from models.postgres_engine import PostgresClient, split_hosts
 from models.postgres_url import understood
 from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
@@ -232,10 +232,16 @@ async def migrate(url: str) -> None:
         await upgrade()
 
 
-async def fetch_row(query: str, *values: Any) -> Any:
-    """The columns of one row, or None: past the models, for what is asked thousands of times a second. Placeholders
-    are $1, and the row is one that is committed. Raises what the driver raises."""
+def ahead() -> Any:
+    """A client that does not wait for what others do with the database: on PostgreSQL by a connection of its own."""
     client = get_connections().get("default")
+    return client.ahead() if isinstance(client, PostgresClient) else client
+
+
+async def fetch_row(query: str, *values: Any, using: Any = None) -> Any:
+    """The columns of one row, or None: past the models, for what is asked thousands of times a second. Placeholders
+    are $1, and the row is one that is committed. `using`: another client. Raises what the driver raises."""
+    client = using or get_connections().get("default")
     if isinstance(client, ImmediateSqliteClient):
         return read_row_here(query, *values)
     _LOGGER.debug("%s: %s", query, values)

@@ -101,9 +101,22 @@ class PooledTransaction(TransactionContextPooled):
 class PostgresClient(AsyncpgDBClient):
     def __init__(self, *, hosts: Sequence[Host] = (), **named: Any) -> None:
         super().__init__(**named)
+        self._given = {"hosts": hosts, **named}
+        self._ahead: PostgresClient | None = None
         if hosts:
             self.host: Any = [host.name for host in hosts]
             self.port: Any = [host.port for host in hosts]
+
+    def ahead(self) -> "PostgresClient":
+        """Another one with a single connection, for what must not wait until the others give one back."""
+        if self._ahead is None:
+            self._ahead = PostgresClient(**{**self._given, "minsize": 1, "maxsize": 1})
+        return self._ahead
+
+    async def close(self) -> None:
+        if self._ahead is not None:
+            await self._ahead.close()
+        await super().close()
 
     async def create_pool(self, **named: Any) -> Any:
         return await asyncpg.create_pool(**named)  # the stock method takes no address
