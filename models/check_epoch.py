@@ -62,16 +62,18 @@ class Epoch(NamedTuple):
     server: str = ""
 
 
-async def current_epoch() -> Epoch:
+async def current_epoch(using: Any = None) -> Epoch:
+    """`using`: what to ask in the place of whatever connection becomes free."""
     # Past the models: on SQLite it must not wait for what is being written, which another process need not wait for.
     server = "''" if is_sqlite() else "pg_postmaster_start_time()::text"
-    row = await answered_soon(fetch_row(f"SELECT value, {server} FROM check_epoch WHERE id = $1", 1))  # noqa: S608
+    query = f"SELECT value, {server} FROM check_epoch WHERE id = $1"  # noqa: S608
+    row = await answered_soon(fetch_row(query, 1, using=using))
     return Epoch(*row)
 
 
-async def changes_since(epoch: int, limit: int) -> list[CheckChange]:
+async def changes_since(epoch: int, limit: int, using: Any = None) -> list[CheckChange]:
     """The changes after an epoch, in order."""
-    return await CheckChange.filter(epoch__gt=epoch).order_by("epoch").limit(limit)
+    return await CheckChange.filter(epoch__gt=epoch).order_by("epoch").limit(limit).using_db(using)
 
 
 async def forget_changes(kept: int) -> None:

@@ -29,7 +29,8 @@ from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models import migrations
-from models.postgres_engine import split_hosts
+from models.postgres_engine import PostgresClient, split_hosts
+from models.postgres_url import understood
 from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
 from models.sqlite_errors import has_no_room, primary_code, unusable
@@ -127,7 +128,7 @@ def _connection(url: str, pool_size: int) -> dict[str, Any]:
             # the one that takes writes is looked for.
             "target_session_attrs": "read-write" if "hosts" in credentials else "primary",
             **_POSTGRES_SECONDS,
-            **credentials,
+            **understood(credentials),
             "server_settings": {"application_name": "sealkey", **_POSTGRES_SETTINGS},
         }
     return config
@@ -196,10 +197,16 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     return rows.select_for_update(no_key=True)
 
 
-async def fetch_row(query: str, *values: Any) -> Any:
-    """The columns of one row, or None: past the models, for what is asked thousands of times a second. Placeholders
-    are $1, and the row is one that is committed. Raises what the driver raises."""
+def ahead() -> Any:
+    """A client that does not wait for what others do with the database: on PostgreSQL by a connection of its own."""
     client = get_connections().get("default")
+    return client.ahead() if isinstance(client, PostgresClient) else client
+
+
+async def fetch_row(query: str, *values: Any, using: Any = None) -> Any:
+    """The columns of one row, or None: past the models, for what is asked thousands of times a second. Placeholders
+    are $1, and the row is one that is committed. `using`: another client. Raises what the driver raises."""
+    client = using or get_connections().get("default")
     if isinstance(client, ImmediateSqliteClient):
         return read_row_here(query, *values)
     _LOGGER.debug("%s: %s", query, values)
@@ -252,9 +259,9 @@ def connections() -> Connections | None:
 
 def abandon() -> None:
     """Ends every connection to PostgreSQL at once: whoever waits for an answer is told that there is none."""
-    pool = getattr(get_connections().get("default"), "_pool", None)
-    if pool is not None:
-        pool.terminate()
+    client = get_connections().get("default")
+    if isinstance(client, PostgresClient):
+        client.abandon()
 
 
 def traceable_clients() -> list[type]:

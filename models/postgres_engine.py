@@ -102,6 +102,7 @@ class PostgresClient(AsyncpgDBClient):
     def __init__(self, *, hosts: Sequence[Host] = (), **named: Any) -> None:
         super().__init__(**named)
         self._given = {"hosts": hosts, **named}
+        self._ahead: PostgresClient | None = None
         if hosts:
             self.host: Any = [host.name for host in hosts]
             self.port: Any = [host.port for host in hosts]
@@ -109,6 +110,26 @@ class PostgresClient(AsyncpgDBClient):
     def unhurried(self) -> "PostgresClient":
         """Another one, with one connection, that waits for an answer as long as it takes."""
         return PostgresClient(**{**self._given, "maxsize": 1, "command_timeout": None})
+
+    def ahead(self) -> "PostgresClient":
+        """Another one with a single connection, for what must not wait until the others give one back."""
+        if self._ahead is None:
+            self._ahead = PostgresClient(**{**self._given, "minsize": 1, "maxsize": 1})
+        return self._ahead
+
+    async def close(self) -> None:
+        if self._ahead is not None:
+            await self._ahead.close()
+        await super().close()
+
+    def abandon(self) -> None:
+        """Ends every connection at once: whoever waits for an answer is told that there is none."""
+        for client in filter(None, (self, self._ahead)):
+            if client._pool is not None:
+                client._pool.terminate()
+
+    async def create_pool(self, **named: Any) -> Any:
+        return await asyncpg.create_pool(**named)  # the stock method takes no address
 
     def acquire_connection(self) -> PooledConnection:
         return PooledConnection(self, self._pool_init_lock)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from time import monotonic
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from auth.bearer import Known
 from auth.crypto.access_token import Claims
@@ -23,7 +23,7 @@ from auth.principal import Principal
 from models.access_token import AccessToken
 from models.check_epoch import PEOPLE, Epoch, changes_since, current_epoch
 from models.check_facts import CredentialFacts, Parties, PartyFacts
-from models.database import is_unavailable
+from models.database import ahead, is_unavailable
 from models.ids import Kind
 
 # How long after the epoch was asked what is remembered is believed: less than the second that is promised.
@@ -153,16 +153,17 @@ class CheckMemory:
         if len(self._tokens) > _MOST_TOKENS:
             self._tokens.popitem(last=False)
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, waits_for_others: bool = True) -> None:
         """Asks for the epoch and drops what has changed. Raises what the database's driver raises."""
+        using = None if waits_for_others else ahead()
         asked_at, known = self._seconds(), self._epoch
-        epoch = await current_epoch()
+        epoch = await current_epoch(using)
         if epoch.server != self._server or epoch.value < known:
             # What is remembered was read where changes are counted otherwise.
             self.forget()
             self._epoch, self._server = -1, epoch.server
         if epoch.value != self._epoch:
-            await self._catch_up(epoch)
+            await self._catch_up(epoch, using)
         if asked_at > self._in_doubt_since:
             self._confirmed_at = max(self._confirmed_at, asked_at)
             self._believed_until = max(self._believed_until, asked_at + BELIEVED_SECONDS)
@@ -177,8 +178,8 @@ class CheckMemory:
             if not is_unavailable(error):
                 raise
 
-    async def _catch_up(self, epoch: Epoch) -> None:
-        changes = await changes_since(self._epoch, _CHANGES_AT_ONCE) if self._epoch >= 0 else []
+    async def _catch_up(self, epoch: Epoch, using: Any) -> None:
+        changes = await changes_since(self._epoch, _CHANGES_AT_ONCE, using) if self._epoch >= 0 else []
         if epoch.server != self._server:
             return  # another has found a new one meanwhile
         is_whole = len(changes) >= epoch.value - self._epoch and len(changes) < _CHANGES_AT_ONCE

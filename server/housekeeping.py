@@ -79,7 +79,7 @@ class Housekeeping:
 
     async def keep_up(self) -> None:
         """Learns of other processes' changes before what is remembered stops being believed."""
-        await self.deployment.memory.refresh()
+        await self.deployment.memory.refresh(waits_for_others=False)
 
     async def tell_of_changes(self) -> None:
         """Whatever process they are made in, who watches here is told."""

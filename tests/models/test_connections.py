@@ -11,6 +11,7 @@ from tortoise.connection import get_connections
 from models import postgres_engine
 from models.database import DatabaseUnusable, connected, dialect, is_unavailable, ping, transaction
 from models.migrating import migrate
+from resolvers.check_memory import CheckMemory
 from tests.postgres import running_postgres
 from tests.support.rows import Rows
 
@@ -156,6 +157,20 @@ def test_a_server_that_was_restarted_is_asked_again() -> None:
                 await none_is_lost(Rows(url))
 
         asyncio.run(run())
+
+
+@pytest.mark.engine("postgres")
+def test_changes_are_learned_of_while_all_connections_are_in_use(database_url: str) -> None:
+    async def run() -> None:
+        async with connected(database_url, pool_size=POOL), all_connections():
+            memory = CheckMemory()
+            await memory.refresh(waits_for_others=False)
+            assert memory.is_believed()
+            with pytest.raises(TimeoutError):
+                await memory.refresh()
+
+    asyncio.run(run())
+    assert Rows(database_url).execute(f"SELECT * {OTHERS}") == [], "none is left"
 
 
 @pytest.mark.engine("postgres")

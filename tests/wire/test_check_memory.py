@@ -29,12 +29,12 @@ class Epochs:
         self.memory = CheckMemory(lambda: self.seconds)
         asyncio.run(self.memory.refresh())
 
-    async def current(self) -> Epoch:
+    async def current(self, _using: object = None) -> Epoch:
         if self.is_away:
             raise OSError("the database is away")
         return Epoch(len(self.changes), self.server)
 
-    async def since(self, epoch: int, limit: int) -> list[CheckChange]:
+    async def since(self, epoch: int, limit: int, _using: object = None) -> list[CheckChange]:
         return self.changes[epoch:][:limit]
 
     def change(self, id_: bytes) -> None:
@@ -92,7 +92,7 @@ def test_it_is_not_believed_from_the_moment_that_a_change_of_its_own_can_not_be_
 def test_nor_for_what_was_asked_before_that(epochs: Epochs, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = epochs.remember(facts())
 
-    async def asked_before() -> Epoch:
+    async def asked_before(_using: object = None) -> Epoch:
         answer = Epoch(0, "one")
         epochs.seconds, epochs.is_away = 0.1, True
         monkeypatch.setattr(check_memory, "current_epoch", epochs.current)
