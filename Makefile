@@ -69,6 +69,11 @@ campaign-graphql: .venv/.development ## Ask the API for whatever its schema allo
 torture: .venv/.development ## Kill, cut off, flood and lie to real servers (CAMPAIGN=all SIZE=--small)
 	@$(BIN)/python -m torture $(CAMPAIGN) $(SIZE)
 
+.PHONY: image-test
+image-test: .venv/.development ## Make the image and run it, alone and composed, as is documented (as root, with docker)
+	@$(BIN)/python -m tests.deploy.image
+	@echo "The image, and the composition, do what docs/operating.md says."
+
 .PHONY: check
 check: .venv/.development ## Lint, formatting, types, layers, the schema (committed, linted, breaking nobody) and the list of parts
 	@$(BIN)/ruff check .
@@ -93,22 +98,26 @@ lint-schema:
 	fi
 
 .PHONY: sbom
-sbom: .venv/.development ## Write what a server is made of to sbom.json (CycloneDX)
-	@$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
-		--mc-type application --output-reproducible --output-file sbom.json
-	@$(BIN)/python -m tests.deploy.sbom sbom.json requirements.lock
+sbom: .venv/.development ## Write what a server is made of to sbom.json, and with tracing to sbom-tracing.json (CycloneDX)
+	@for of in "sbom.json requirements.lock" "sbom-tracing.json requirements-tracing.lock"; do \
+		set -- $$of; \
+		$(BIN)/python -W ignore -m cyclonedx_py requirements $$2 --pyproject pyproject.toml \
+			--mc-type application --output-reproducible --output-file $$1 && \
+		$(BIN)/python -m tests.deploy.sbom $$of || exit 1; \
+	done
 
 # An advisory fails the check; that nobody could be asked does not, which is what make audit is for.
 .PHONY: advisories
 advisories: .venv/.audit
 	@mkdir -p .make && rm -f .make/advisories.json
-	@$(BIN)/pip-audit --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock \
+	@$(BIN)/pip-audit --require-hashes --disable-pip --progress-spinner off --requirement requirements-tracing.lock \
 		--format json --output .make/advisories.json >.make/last.log 2>&1 || true
 	@$(BIN)/python -m tests.deploy.advisories .make/advisories.json
 
 .PHONY: audit
 audit: .venv/.audit ## Ask PyPI and npm for advisories about what a server is made of; fails where it can't ask
-	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock || \
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		--requirement requirements-tracing.lock || \
 		{ echo "PyPI knows of advisories, or could not be asked: see above." >&2; exit 1; }
 	@cd graphiql && npm audit --package-lock-only || \
 		{ echo "npm knows of advisories, or could not be asked: see above." >&2; exit 1; }
@@ -136,13 +145,14 @@ lock: $(BIN)/python ## Renew the lock files from pyproject.toml (UPGRADE=1 takes
 	@$(PIP) install "uv>=0.13.9,<0.14"
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --group build --extra opentelemetry --constraint requirements-dev.lock --output-file requirements-tracing.lock
 	@$(LOCK) --group gateways --constraint requirements-dev.lock --output-file requirements-gateways.lock
 	@$(LOCK) --group audit --constraint requirements-dev.lock --output-file requirements-audit.lock
 	@echo "The requirements*.lock files are up to date."
 
 .PHONY: clean
 clean: ## Remove what the targets above made; var/ with its databases and keys stays
-	@rm -rf .venv .make sbom.json graphiql/dist graphiql/node_modules tests/node/node_modules tests/sdl/node_modules
+	@rm -rf .venv .make sbom.json sbom-tracing.json graphiql/dist graphiql/node_modules tests/node/node_modules tests/sdl/node_modules
 	@rm -rf examples/typescript/node_modules examples/typescript/dist examples/typescript/src/gql
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 	@echo "Removed all that was set up and built; var/ was left alone."

@@ -11,6 +11,7 @@ from auth.opaque_token import TokenPurpose, hash_token, purpose_of
 from auth.principal import Principal
 from models.access_token import AccessToken
 from models.account import Account, AccountStatus
+from models.database import is_unavailable
 from models.rows import find
 from models.user import Session, User, UserStatus
 
@@ -107,4 +108,9 @@ def _account_is_active(account: Account | None) -> bool:
 
 
 async def _note(rows: QuerySet[Session] | QuerySet[AccessToken], column: str, now: datetime) -> None:
-    await rows.filter(**{f"{column}__lt": now}).update(**{column: now})
+    """Unless nothing can be written now, as on a full disk: that keeps neither people nor gateways from asking."""
+    try:
+        await rows.filter(**{f"{column}__lt": now}).update(**{column: now})
+    except Exception as error:
+        if not is_unavailable(error):
+            raise

@@ -8,7 +8,7 @@ Asking for the epoch again and again is what can be relied on. `watch` is a hint
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tortoise import fields
@@ -44,11 +44,12 @@ class CheckChange(Model):
         table = "check_changes"
 
 
-async def count_up(subject_id: str) -> None:
-    """Last of all in a transaction: others who count up wait until it ends."""
-    await CheckEpoch.filter(id=1).update(value=F("value") + 1)
+async def count_up(subject_ids: Sequence[str]) -> None:
+    """A step for each of these. Once, and last of all in a transaction: others who count up wait until it ends."""
+    await CheckEpoch.filter(id=1).update(value=F("value") + len(subject_ids))
     epoch = await CheckEpoch.get(id=1)
-    await CheckChange.create(epoch=epoch.value, subject_id=subject_id)
+    for value, subject_id in enumerate(subject_ids, epoch.value - len(subject_ids) + 1):
+        await CheckChange.create(epoch=value, subject_id=subject_id)
     if not is_sqlite():
         await get_connections().get("default").execute_query(f"NOTIFY {_CHANNEL}")  # heard once this is committed
 
@@ -111,5 +112,5 @@ async def _listen(say: Callable[[], None]) -> None:
             say()  # for what was said before anybody listened
             await lost.wait()
         finally:
-            if not connection.is_closed():
-                await connection.remove_listener(_CHANNEL, heard)
+            # Asking the server to stop would wait for one that has gone silent.
+            connection.terminate()

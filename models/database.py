@@ -1,4 +1,4 @@
-"""The one door to the database: connecting, migrating, and transactions."""
+"""The one door to the database: connecting, and transactions."""
 
 import asyncio
 import logging
@@ -24,21 +24,23 @@ from tortoise.exceptions import (
     DBConnectionError,
     IntegrityError,
 )
-from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.postgres_engine import split_hosts
+from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
+from models.sqlite_errors import has_no_room, primary_code, unusable
 from models.sqlite_file import confirm_usable
 from models.unusable import DatabaseUnusable as DatabaseUnusable  # noqa: PLC0414  (by this name here too)
+from models.unusable import in_words
 
 Row = TypeVar("Row", bound=Model)
 Answer = TypeVar("Answer")
 
-_APP = {
+APP = {
     "models": [
         f"models.{module}"
         for module in (
@@ -88,7 +90,6 @@ _LOGGER = logging.getLogger("tortoise.db_client")
 _ANSWER_SECONDS = 0.9
 # asyncio itself keeps no task from being collected.
 _left: set[asyncio.Future[Any]] = set()
-_MIGRATION_LOCK = 7_345_209_113
 
 
 def _read_url(url: str) -> dict[str, Any]:
@@ -150,7 +151,7 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     Raises DatabaseUnusable."""
     config = {
         "connections": {"default": _connection(url, pool_size)},
-        "apps": {"models": _APP},
+        "apps": {"models": APP},
         "use_tz": True,
         "timezone": "UTC",
     }
@@ -159,6 +160,10 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     try:
         await _reach()
         yield
+    except _OF_DATABASE as error:
+        if not is_unavailable(error):
+            raise
+        raise _unusable(error) from error
     finally:
         await context.close_connections()
 
@@ -167,7 +172,14 @@ async def _reach() -> None:
     try:
         await ping()
     except Exception as error:  # noqa: BLE001  (each driver raises what it likes)
-        raise DatabaseUnusable(f"The database can't be used: {error}") from None
+        raise _unusable(error) from None
+
+
+def _unusable(error: Exception) -> DatabaseUnusable:
+    cause, client = cause_of(error), get_connections().get("default")
+    if isinstance(cause, sqlite3.Error) and isinstance(client, ImmediateSqliteClient):
+        return unusable(Path(client.filename), cause)
+    return DatabaseUnusable(f"The database can't be used: {in_words(cause)}")
 
 
 def transaction() -> AbstractAsyncContextManager[TransactionalDBClient]:
@@ -182,40 +194,6 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     so can't wait in a circle. On SQLite the transaction as a whole is held against others already.
     """
     return rows.select_for_update(no_key=True)
-
-
-async def upgrade() -> None:
-    """Brings the connected database to the newest schema, from any earlier one, an empty one included.
-
-    Any number of processes may start at once: the first holds a lock, the others wait and find nothing to do. A
-    migration and the note that it ran are one transaction, so a crash leaves the database as it was. Raises
-    DatabaseUnusable where it is damaged, or held by somebody else for too long.
-    """
-    try:
-        await _upgrade()
-    except (sqlite3.DatabaseError, BaseORMException) as error:
-        if isinstance(error, BaseORMException) and not is_unavailable(error):
-            raise
-        raise DatabaseUnusable(f"The database can't be used: {error}.") from None
-
-
-async def _upgrade() -> None:
-    async with transaction() as connection:
-        if connection.capabilities.dialect == "postgres":
-            # Waiting for another's migration may take longer than any ordinary statement.
-            await connection.execute_query("SET LOCAL lock_timeout = 0")
-            await connection.execute_query("SET LOCAL statement_timeout = 0")
-            await connection.execute_query(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        executor = MigrationExecutor(connection, {"models": _APP})
-        # First of all the table of what ran: asking for it where it is missing would end the transaction.
-        await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
-        await executor.migrate()
-
-
-async def migrate(url: str) -> None:
-    """Connects to a database and brings it to the newest schema."""
-    async with connected(url):
-        await upgrade()
 
 
 async def fetch_row(query: str, *values: Any) -> Any:
@@ -272,6 +250,13 @@ def connections() -> Connections | None:
     return Connections(pool.get_max_size(), size, size - pool.get_idle_size(), waiting)
 
 
+def abandon() -> None:
+    """Ends every connection to PostgreSQL at once: whoever waits for an answer is told that there is none."""
+    pool = getattr(get_connections().get("default"), "_pool", None)
+    if pool is not None:
+        pool.terminate()
+
+
 def traceable_clients() -> list[type]:
     """The classes whose methods execute statements, inside of transactions and outside."""
     return [SqliteClient] if is_sqlite() else [AsyncpgDBClient]
@@ -306,10 +291,11 @@ async def ping() -> None:
 
 
 class Condition(NamedTuple):
-    """Whether the database takes no writes; whether it lacks migrations of this version's, and has some of later
-    ones'."""
+    """Whether the database takes no writes; whether SQLite's disk has next to no room left; whether it lacks migrations
+    of this version's, and has some of later ones'."""
 
     is_read_only: bool
+    is_full: bool
     is_behind: bool
     is_ahead: bool
 
@@ -319,7 +305,7 @@ async def condition() -> Condition:
     client = get_connections().get("default")
     rows = await client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
     done, known = {row["name"] for row in rows}, _known_migrations()
-    return Condition(await _is_read_only(client), bool(known - done), bool(done - known))
+    return Condition(await _is_read_only(client), _is_full(client), bool(known - done), bool(done - known))
 
 
 async def _is_read_only(client: Any) -> bool:
@@ -330,6 +316,11 @@ async def _is_read_only(client: Any) -> bool:
     return bool(row["value"] == "on")
 
 
+def _is_full(client: Any) -> bool:
+    """PostgreSQL's disk is not to be seen from here."""
+    return isinstance(client, ImmediateSqliteClient) and has_no_room(Path(client.filename).parent)
+
+
 @cache
 def _known_migrations() -> frozenset[str]:
     return frozenset(module.name for module in iter_modules(migrations.__path__) if module.name.startswith("m"))
@@ -337,10 +328,9 @@ def _known_migrations() -> frozenset[str]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database can't be asked now, not that the question is wrong."""
-    # Tortoise's errors have the driver's in them.
-    cause = error.args[0] if isinstance(error, BaseORMException) and error.args else error
+    cause = cause_of(error)
     if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_UNAVAILABLE
+        return primary_code(cause) in _SQLITE_UNAVAILABLE
     return isinstance(error, _UNAVAILABLE) or isinstance(cause, _UNAVAILABLE)
 
 
@@ -367,6 +357,16 @@ _UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+)
+# What comes of asking, and not of anything else that is done while connected: a key file, say, can't be read either.
+_OF_DATABASE = (
+    sqlite3.Error,
+    BaseORMException,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
 )
 # Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
 _SQLITE_UNAVAILABLE = {

@@ -101,9 +101,14 @@ class PooledTransaction(TransactionContextPooled):
 class PostgresClient(AsyncpgDBClient):
     def __init__(self, *, hosts: Sequence[Host] = (), **named: Any) -> None:
         super().__init__(**named)
+        self._given = {"hosts": hosts, **named}
         if hosts:
             self.host: Any = [host.name for host in hosts]
             self.port: Any = [host.port for host in hosts]
+
+    def unhurried(self) -> "PostgresClient":
+        """Another one, with one connection, that waits for an answer as long as it takes."""
+        return PostgresClient(**{**self._given, "maxsize": 1, "command_timeout": None})
 
     def acquire_connection(self) -> PooledConnection:
         return PooledConnection(self, self._pool_init_lock)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from models.sqlite_errors import damaged, is_damage, is_full, not_writable, unusable
 from models.unusable import DatabaseUnusable
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -27,12 +28,8 @@ def confirm_usable(file: Path) -> None:
             f"{file} is on a network filesystem ({kind}), where SQLite may damage it: keep it on a disk of this "
             "machine, or use PostgreSQL (SEALKEY_DATABASE_URL)."
         )
-    for path in (file, file.parent):
-        if not os.access(path, os.W_OK):
-            raise DatabaseUnusable(
-                f"{path} can't be written, and SQLite must write the database and files beside it: "
-                "give it to the user whom sealkey runs as, on a filesystem that is not read-only."
-            )
+    if forbidden := not_writable(file):
+        raise forbidden
 
 
 def _filesystem(file: Path) -> str:
@@ -53,7 +50,9 @@ def _filesystem(file: Path) -> str:
 
 def look_for_damage(file: Path, seconds: float) -> None:
     """Looks through a file for as long as is allowed, or to its end. Raises DatabaseUnusable for one that is damaged,
-    as far as that was seen."""
+    as far as that was seen, and for one that can't be
+    looked at."""
+    confirm_usable(file)
     give_up_at = time.monotonic() + seconds
     with _reading(file) as connection:
         connection.set_progress_handler(lambda: time.monotonic() > give_up_at, 1000)
@@ -64,11 +63,12 @@ def look_for_damage(file: Path, seconds: float) -> None:
                 return
             raise
     if found != "ok":
-        raise _damaged(file, found)
+        raise damaged(file, found)
 
 
 def problems(file: Path) -> Iterator[str]:
-    """All that is wrong with a database, up to a hundred things: damage, and rows that refer to none."""
+    """All that is wrong with a database, up to a hundred things: damage, and rows that refer to none. Raises
+    DatabaseUnusable where it can't be looked at."""
     try:
         with closing(_open(file)) as connection:
             for (found,) in connection.execute("PRAGMA integrity_check"):
@@ -76,8 +76,10 @@ def problems(file: Path) -> Iterator[str]:
                     yield found.replace("\n", " ")
             for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
                 yield f"Row {row} of {table} refers to a row of {parent} that is not there."
-    except sqlite3.DatabaseError as error:  # which is as far as it can be read
-        yield str(error)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise unusable(file, error) from error
+        yield str(error)  # which is as far as it can be read
 
 
 @contextmanager
@@ -87,19 +89,11 @@ def _reading(file: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA query_only = ON")
             yield connection
     except sqlite3.DatabaseError as error:
-        raise _damaged(file, str(error)) from error
+        raise unusable(file, error) from error
 
 
 def _open(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
-
-
-def _damaged(file: Path, what: str) -> DatabaseUnusable:
-    what = what.replace("\n", " ").rstrip(".")
-    return DatabaseUnusable(
-        f"The database {file} can't be used: {what}. `sealkey db check` shows all that is wrong with it. Put a backup "
-        "in its place, as docs/operating.md says; keep the file."
-    )
 
 
 def back_up(file: Path, copy: Path, tell: Callable[[int, int], None]) -> None:
@@ -138,11 +132,23 @@ def _copy(file: Path, partial: Path, tell: Callable[[int, int], None]) -> None:
         # Inside a transaction all steps see the same moment; else each change by others would begin the copy anew.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        target.execute("PRAGMA synchronous = OFF")  # it is synced once, at the end
-        source.backup(target, pages=_STEP_PAGES, progress=lambda _, left, total: tell(total - left, total))
+        with _writing(partial):
+            target.execute("PRAGMA synchronous = OFF")  # it is synced once, at the end
+            source.backup(target, pages=_STEP_PAGES, progress=lambda _, left, total: tell(total - left, total))
+            # One file that needs none beside it, and can be read where nothing can be written.
+            target.execute("PRAGMA journal_mode = DELETE")
         source.execute("ROLLBACK")
-        # One file that needs none beside it, and can be read where nothing can be written.
-        target.execute("PRAGMA journal_mode = DELETE")
+
+
+@contextmanager
+def _writing(partial: Path) -> Iterator[None]:
+    """Of an error in copying one to another nobody knows whose it is, but where the disk is full of which."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if is_full(partial, error):
+            raise unusable(partial, error) from error
+        raise
 
 
 def _publish(partial: Path, copy: Path) -> None:

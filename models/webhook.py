@@ -56,6 +56,27 @@ class WebhookDelivery(Model):
         table = "webhook_deliveries"
 
 
+class WebhookAnnouncement(Model):
+    """That a change of one of its parties has blocked or unblocked credentials: there until messages of it are written
+    for each of them, in the order of their ids, and up to which that is done."""
+
+    id = fields.IntField(primary_key=True)
+    account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
+        "models.Account", related_name="webhook_announcements", on_delete=fields.RESTRICT
+    )
+    account_id: UUID
+    # A relation of a credential's, and what it is related to.
+    party = fields.CharField(max_length=8)
+    party_id = fields.UUIDField()
+    # By what it keeps credentials out now, with spaces between; none: it did before, and does no more.
+    blockers = fields.CharField(max_length=200)
+    occurred_at = fields.DatetimeField()
+    told_upto = fields.UUIDField(null=True)
+
+    class Meta:
+        table = "webhook_announcements"
+
+
 class ExpiryNotice(Model):
     """That somebody was told of an end so many days before. The three columns are the key."""
 

@@ -14,7 +14,7 @@ from resolvers.policy import keep_within
 from resolvers.reach import load, lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_text, refuse_if_any
-from resolvers.webhook_events import announce_blocked
+from resolvers.webhook_announcements import announce_blocked
 
 
 async def create_account(caller: Caller, *, name: str) -> Account:
@@ -68,7 +68,7 @@ async def _set_status(caller: Caller, account_id: str, status: AccountStatus, ev
         before = copy(account)
         account.status = status
         await account.save(update_fields=["status"])
-        await announce_blocked(caller, account.id, account=before)
+        await announce_blocked(caller, account.id, "account", before, account)
         await record(
             caller,
             event_type,

@@ -1,6 +1,8 @@
 """The one recorder of the audit log."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from auth.crypto.keyring import Purpose
@@ -103,6 +105,14 @@ CHANGES_PEOPLE = {
 MAXIMUM_SUMMARY = 500
 
 
+class Happened(NamedTuple):
+    """What is to be recorded, and of what it tells."""
+
+    type: EventType
+    summary: str
+    subject: tuple[Kind, UUID] | None = None
+
+
 async def record(
     caller: Caller,
     event_type: EventType,
@@ -114,32 +124,49 @@ async def record(
 ) -> None:
     """Appends an event to the account's chain (None: the deployment's), inside the transaction of what it tells of.
 
-    Call it last: it takes the chain's lock, and others of the account wait for it until the transaction ends. The
-    summary is for people and holds no secret. The actor is who is signed in, unless another is named.
+    Call it last and once: it takes the chain's lock and that of the epoch, and others wait for these until the
+    transaction ends. The summary is for people and holds no secret. The actor is who is signed in, unless another is
+    named.
     """
+    await record_all(caller, [Happened(event_type, summary, subject)], account_id=account_id, actor_id=actor_id)
+
+
+async def record_all(
+    caller: Caller, happened: Sequence[Happened], *, account_id: UUID | None, actor_id: UUID | None = None
+) -> None:
+    """As `record`, for all that one transaction tells of, in this order."""
     chain = await lock_chain(account_id)
     key = caller.deployment.keyring.symmetric_key(Purpose.AUDIT_HASHING, caller.now)
-    event = AuditEvent(
-        id=new_id(caller.now),
-        chain_id=chain.id,
-        sequence=chain.sequence + 1,
-        type=event_type.value,
-        occurred_at=caller.now,
-        actor_id=actor_id or (caller.principal.user_id if caller.principal else None),
-        subject_id=global_id(*subject) if subject else None,
-        source_ip=caller.source_ip,
-        summary=_summary(caller, summary, account_id),
-        hashing_key_id=key.id,
-        hash_version=NEWEST_VERSION,
-    )
-    event.hash = event_hash(EventHasher({key.id: key}), event, chain.hash)
-    caller.deployment.counts.events[event.type] += 1
-    await event.save(force_create=True)
-    await AuditChain.filter(id=chain.id).update(sequence=event.sequence, hash=event.hash)
-    if event_type in CHANGES_CHECKS and event.subject_id:
-        await count_up(event.subject_id)
-    elif event_type in CHANGES_PEOPLE:
-        await count_up(PEOPLE)
+    hasher, changed = EventHasher({key.id: key}), list[str]()
+    for each in happened:
+        event = AuditEvent(
+            id=new_id(caller.now),
+            chain_id=chain.id,
+            sequence=chain.sequence + 1,
+            type=each.type.value,
+            occurred_at=caller.now,
+            actor_id=actor_id or (caller.principal.user_id if caller.principal else None),
+            subject_id=global_id(*each.subject) if each.subject else None,
+            source_ip=caller.source_ip,
+            summary=_summary(caller, each.summary, account_id),
+            hashing_key_id=key.id,
+            hash_version=NEWEST_VERSION,
+        )
+        event.hash = event_hash(hasher, event, chain.hash)
+        caller.deployment.counts.events[event.type] += 1
+        await event.save(force_create=True)
+        chain.sequence, chain.hash = event.sequence, event.hash
+        changed += _changed(each.type, event.subject_id)
+    await AuditChain.filter(id=chain.id).update(sequence=chain.sequence, hash=chain.hash)
+    if changed:
+        await count_up(changed)
+
+
+def _changed(event_type: EventType, subject_id: str | None) -> list[str]:
+    """What is to be noted for all processes."""
+    if event_type in CHANGES_CHECKS and subject_id:
+        return [subject_id]
+    return [PEOPLE] if event_type in CHANGES_PEOPLE else []
 
 
 async def lock_chain(account_id: UUID | None) -> AuditChain:

@@ -8,6 +8,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,12 +16,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from tortoise.exceptions import OperationalError
 
 from auth.crypto.credential_csv import as_text
 from auth.permissions import Permission
 from auth.policy import authorize
 from models.audit_log import ActorRow, EventRow, HeadRow, read_events_with_actors, read_heads
-from models.database import transaction
+from models.database import is_unavailable, transaction
 from models.ids import Kind, global_id
 from models.instants import write_instant
 from resolvers.audit import EventType, record
@@ -47,6 +49,10 @@ COLUMNS = (
     "hashVersion",
     "hashingKeyId",
 )
+
+
+class LogUnreadable(Exception):
+    """An event is none that a server wrote; the message says where, and what shows it."""
 
 
 class ExportFormat(StrEnum):
@@ -126,9 +132,25 @@ async def _chunks(
         account = chain_name(head.id)
         for start in range(0, head.sequence, _WINDOW):
             through = min(start + _WINDOW, head.sequence)
-            found = await read_events_with_actors(head.id, start, through, range_.after, range_.before)
-            yield through - start, write([_row(account, event, actor, viewer) for event, actor in found])
+            with _telling(account, start + 1, through):
+                found = await read_events_with_actors(head.id, start, through, range_.after, range_.before)
+                chunk = write([_row(account, event, actor, viewer) for event, actor in found])
+            yield through - start, chunk
             await asyncio.sleep(0)  # others' turn
+
+
+@contextmanager
+def _telling(account: str, first: int, last: int) -> Iterator[None]:
+    """What no server wrote may be no text, no instant or no id. Raises LogUnreadable."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, OperationalError) as error:
+        if is_unavailable(error):
+            raise
+        raise LogUnreadable(
+            f"Of the events {first:,} to {last:,} of {account} one can't be read, and no server wrote it so: "
+            "`sealkey audit verify` says which."
+        ) from None
 
 
 def _row(account: str, event: EventRow, actor: ActorRow | None, viewer: str | None) -> Row:

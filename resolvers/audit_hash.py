@@ -87,13 +87,13 @@ class EventHasher:
 
     def can_hash(self, event: EventRow) -> bool:
         """Whether its key and its version are known here."""
-        return event[8] in self._keys and event[9] in _MESSAGES
+        return event.hashing_key_id in self._keys and event.hash_version in _MESSAGES
 
     def hash(self, chain_id: str, event: EventRow, previous: str) -> str | None:
         """In hex; None for an event that no server can have written: its key or version is not known, or something
         in it is no text."""
         try:
-            message = _MESSAGES[event[9]](chain_id, event, previous)
-            return hmac.digest(self._keys[event[8]], message, "sha256").hex()
+            message = _MESSAGES[event.hash_version](chain_id, event, previous)
+            return hmac.digest(self._keys[event.hashing_key_id], message, "sha256").hex()
         except (KeyError, AttributeError, TypeError, ValueError):
             return None

@@ -36,14 +36,11 @@ class ServerKeys(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong with the keys that it was to take last; None: nothing."""
+        """What is wrong with the keys that there are now, so that a process that starts would not take them; None:
+        nothing."""
 
     async def confirm(self, caller: "Caller", *, some_lost: bool = False) -> None:
         """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
-
-    @property
-    def not_taken(self) -> str | None:
-        """Why others that there are now are not used; None: they are."""
 
     async def follow(self, caller: "Caller") -> None:
         """Looks whether there are others. Raises KeyringUnreadable, once for each thing that is wrong."""

@@ -13,7 +13,7 @@ from models.ids import Kind
 from models.service import Service
 from models.user import User
 from resolvers.associations import check_identity, check_link, check_service
-from resolvers.audit import EventType, record
+from resolvers.audit import EventType, Happened, record_all
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.networks import checked_networks
@@ -70,8 +70,7 @@ async def revoke_credential(
         living = [each for each in (credential, *relatives) if each.revoked_at is None]
         if not living:
             raise refuse(ErrorCode.ALREADY_REVOKED, "This credential was revoked before.", "credential_id")
-        for each in living:
-            await _revoke(caller, each, reason)
+        await _revoke(caller, living, reason)
     return credential
 
 
@@ -85,16 +84,19 @@ async def revoke_hashed_under(caller: Caller, key_id: str) -> int:
         async with transaction():
             if await locked(due.filter(id=id_)).get_or_none():
                 credential = await Credential.get(id=id_).select_related(*WITH_PARTIES)
-                await _revoke(caller, credential, RevocationReason.KEY_COMPROMISE)
+                await _revoke(caller, [credential], RevocationReason.KEY_COMPROMISE)
                 number += 1
     return number
 
 
-async def _revoke(caller: Caller, credential: Credential, reason: RevocationReason) -> None:
-    credential.revoked_at, credential.revocation_reason = caller.now, reason
-    await credential.save(update_fields=["revoked_at", "revocation_reason"])
-    await announce(caller, WebhookEventType.CREDENTIAL_REVOKED, credential)
-    await _record(caller, EventType.CREDENTIAL_REVOKED, credential, f"revoked: {reason}")
+async def _revoke(caller: Caller, credentials: Sequence[Credential], reason: RevocationReason) -> None:
+    """Credentials of one account."""
+    for credential in credentials:
+        credential.revoked_at, credential.revocation_reason = caller.now, reason
+        await credential.save(update_fields=["revoked_at", "revocation_reason"])
+        await announce(caller, WebhookEventType.CREDENTIAL_REVOKED, credential)
+    happened = [_happened(EventType.CREDENTIAL_REVOKED, credential, f"revoked: {reason}") for credential in credentials]
+    await record_all(caller, happened, account_id=credentials[0].account_id)
 
 
 async def set_allowed_networks(caller: Caller, *, credential_id: str, networks: Sequence[str]) -> Credential:
@@ -157,10 +159,8 @@ def check_active(credential: Credential, caller: Caller) -> None:
 
 
 async def _record(caller: Caller, event_type: EventType, credential: Credential, done: str) -> None:
-    await record(
-        caller,
-        event_type,
-        f"Credential {credential.name} was {done}",
-        account_id=credential.account_id,
-        subject=(Kind.CREDENTIAL, credential.id),
-    )
+    await record_all(caller, [_happened(event_type, credential, done)], account_id=credential.account_id)
+
+
+def _happened(event_type: EventType, credential: Credential, done: str) -> Happened:
+    return Happened(event_type, f"Credential {credential.name} was {done}", (Kind.CREDENTIAL, credential.id))

@@ -60,7 +60,7 @@ async def _credentials_ending(
     )
     async for id_, notice in _untold(caller, ending, Kind.CREDENTIAL, told):
         if credential := await ending.select_related(*WITH_PARTIES).get_or_none(id=id_):
-            yield event_type, notice, describe(credential, caller)
+            yield event_type, notice, describe(credential, caller.now)
 
 
 async def _services_ending(

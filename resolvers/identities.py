@@ -16,7 +16,7 @@ from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import lock
 from resolvers.validation import check_text, refuse_if_any
-from resolvers.webhook_events import announce_blocked
+from resolvers.webhook_announcements import announce_blocked
 
 
 async def submit_identity(caller: Caller, *, account_id: str | None, name: str, kind: IdentityKind) -> Identity:
@@ -112,7 +112,7 @@ async def _decide(
         identity.decision = to
         identity.valid_until = valid_until or identity.valid_until
         await identity.save(update_fields=["decision", "valid_until"])
-        await announce_blocked(caller, identity.account_id, identity=before)
+        await announce_blocked(caller, identity.account_id, "identity", before, identity)
         await _record(caller, event_type, identity, done, reason)
     return identity
 

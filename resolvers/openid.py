@@ -17,7 +17,7 @@ from resolvers.caller import Caller
 from resolvers.errors import Refused
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_email, check_text, normal_email
-from resolvers.webhook_events import announce_blocked
+from resolvers.webhook_announcements import announce_blocked
 
 
 async def find_openid_principal(caller: Caller, provider: OpenIdProvider, claims: Mapping[str, Any]) -> Principal:
@@ -128,7 +128,7 @@ async def _updated(caller: Caller, rules: OpenIdRules, user: User, claims: Mappi
         row.role, row.api_access = role, api_access
         await row.save(update_fields=["role", "api_access"])
         if row.account_id is not None:
-            await announce_blocked(caller, row.account_id, owner=before)
+            await announce_blocked(caller, row.account_id, "owner", before, row)
         access = "with" if api_access else "without"
         summary = f"User {user.email} is {role} {access} API access, says the OpenID provider"
         await _record(caller, user, EventType.USER_ROLE_SET, summary)

@@ -9,7 +9,7 @@ from models.credential import Credential
 from models.database import transaction
 from models.ids import Kind
 from resolvers.associations import check_associations
-from resolvers.audit import EventType, record
+from resolvers.audit import EventType, Happened, record_all
 from resolvers.caller import Caller
 from resolvers.credentials import check_active
 from resolvers.delivery import DeliveryRequest, accept_delivery
@@ -76,21 +76,16 @@ async def rotate_credential(
             generated = Generated(made.credential, made.delivery, old)
             await keep(retry, packed(generated))
             await announce(caller, WebhookEventType.CREDENTIAL_ROTATED, made.credential)
-            await record(
-                caller,
-                EventType.CREDENTIAL_RETIRED,
-                f"Credential {old.name} retires until {old.expires_at.isoformat()}",
-                account_id=old.account_id,
-                subject=(Kind.CREDENTIAL, old.id),
-            )
-            await record(
-                caller,
-                EventType.CREDENTIAL_ROTATED,
+            retired = f"Credential {old.name} retires until {old.expires_at.isoformat()}"
+            rotated = (
                 f"Credential {old.name} was rotated with {grace_hours} hours of grace,"
-                f" the new secret delivered by {delivery.method}",
-                account_id=old.account_id,
-                subject=(Kind.CREDENTIAL, made.credential.id),
+                f" the new secret delivered by {delivery.method}"
             )
+            happened = [
+                Happened(EventType.CREDENTIAL_RETIRED, retired, (Kind.CREDENTIAL, old.id)),
+                Happened(EventType.CREDENTIAL_ROTATED, rotated, (Kind.CREDENTIAL, made.credential.id)),
+            ]
+            await record_all(caller, happened, account_id=old.account_id)
         return generated
 
     return await idempotently(caller, retry, make, deliver_again)

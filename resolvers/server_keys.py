@@ -12,7 +12,7 @@ from auth.crypto.keyring_file import load_keyring, read_keyring_file, stamp
 from models.database import transaction
 from models.instants import write_instant
 from models.server_key import ServerKey
-from resolvers.audit import EventType, record
+from resolvers.audit import EventType, Happened, record_all
 from resolvers.caller import Caller
 from resolvers.key_needs import what_needs
 
@@ -34,11 +34,6 @@ class GivenKeys:
         answered so, and all else is served."""
         return self._disagreement
 
-    @property
-    def not_taken(self) -> str | None:
-        """Why other keys that there are now are not used; None: they are."""
-        return None
-
     async def confirm(self, caller: Caller, *, some_lost: bool = False) -> None:
         """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
         self._asks_again_at = caller.now + _ASK_AGAIN
@@ -58,24 +53,21 @@ class GivenKeys:
 
 
 class KeysInFile(GivenKeys):
-    """The keys of a file, made if there is none; read again once it was replaced."""
+    """The keys of a file; read again once it was replaced."""
 
-    def __init__(self, path: Path, sealing: Sealing | None = None) -> None:
+    def __init__(self, path: Path, sealing: Sealing | None = None, *, may_make: bool = False) -> None:
+        """`may_make`: a file that is not there. Raises KeyringUnreadable."""
         self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = stamp(path)
         self._not_taken: str | None = None
         self._tries_again_at = datetime.min.replace(tzinfo=UTC)
         self._looking = asyncio.Lock()
-        super().__init__(load_keyring(path, self._sealing))
+        super().__init__((load_keyring if may_make else read_keyring_file)(path, self._sealing))
 
     @property
     def trouble(self) -> str | None:
         """What is wrong with the file, or with the keys that are used in its place; None: nothing."""
         return self._not_taken or super().trouble
-
-    @property
-    def not_taken(self) -> str | None:
-        return self._not_taken
 
     async def follow(self, caller: Caller) -> None:
         """Takes what the file has now. What is wrong changes nothing. Raises KeyringUnreadable, once for each file."""
@@ -99,6 +91,16 @@ class KeysInFile(GivenKeys):
                 raise
             return
         self._stamp, self._not_taken, self._disagreement = newest, None, None
+
+
+async def knows_keys() -> bool:
+    """Whether the database was set up with keys. Where it was, others that were made now would be wrong."""
+    return await ServerKey.exists()
+
+
+async def check_the_same(keyring: Keyring) -> None:
+    """That no key is another one than the database knows by its id. Raises KeyringUnreadable."""
+    _check_the_same(keyring.check_values(), {key.id: key.check_value for key in await ServerKey.all()})
 
 
 async def confirm_keys(caller: Caller, keyring: Keyring, *, some_lost: bool = False) -> Keyring:
@@ -129,8 +131,9 @@ async def remember_keys(caller: Caller, keyring: Keyring) -> None:
         added = [key_id for key_id in given if key_id not in known]
         for key_id in added:
             await ServerKey.create(id=key_id, check_value=given[key_id], created_at=caller.now)
-        for key_id in added if known else []:
-            await record(caller, EventType.SERVER_KEY_ADDED, _added(keyring, key_id), account_id=None)
+        if added and known:
+            happened = [Happened(EventType.SERVER_KEY_ADDED, _added(keyring, key_id)) for key_id in added]
+            await record_all(caller, happened, account_id=None)
 
 
 def _added(keyring: Keyring, key_id: str) -> str:

@@ -12,13 +12,13 @@ from models.identity import Identity
 from models.ids import Kind, new_id
 from models.instants import NEVER, to_millisecond
 from models.service import Service, ServiceIdentity, ServiceStatus
-from resolvers.audit import EventType, record
+from resolvers.audit import EventType, Happened, record, record_all
 from resolvers.caller import Caller
 from resolvers.errors import ErrorCode, refuse
 from resolvers.reach import load, lock
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_service_code, check_text, refuse_if_any
-from resolvers.webhook_events import announce_blocked
+from resolvers.webhook_announcements import announce_blocked
 
 OF_ANOTHER_ACCOUNT = "There is nothing with this id in the service's account."
 
@@ -177,26 +177,21 @@ async def _change(
         before = copy(service)
         change(service)
         await service.save(update_fields=["expires_at", "suspended_at", "cancelled_at"])
-        await announce_blocked(caller, service.account_id, service=before)
-        await _record(caller, event_type, service, done, reason)
+        await announce_blocked(caller, service.account_id, "service", before, service)
+        told = f"Service {service.name} was {done}" + (f": {reason}" if reason else "")
+        happened = [Happened(event_type, told, (Kind.SERVICE, service.id))]
         if before.expires_at <= caller.now < service.expires_at:
-            await record(
-                caller,
-                EventType.SERVICE_REOPENED,
-                f"Service {service.name} had expired and is open again",
-                account_id=service.account_id,
-                subject=(Kind.SERVICE, service.id),
-            )
+            reopened = f"Service {service.name} had expired and is open again"
+            happened.append(Happened(EventType.SERVICE_REOPENED, reopened, (Kind.SERVICE, service.id)))
+        await record_all(caller, happened, account_id=service.account_id)
     return service
 
 
-async def _record(
-    caller: Caller, event_type: EventType, service: Service, done: str, reason: str | None = None
-) -> None:
+async def _record(caller: Caller, event_type: EventType, service: Service, done: str) -> None:
     await record(
         caller,
         event_type,
-        f"Service {service.name} was {done}" + (f": {reason}" if reason else ""),
+        f"Service {service.name} was {done}",
         account_id=service.account_id,
         subject=(Kind.SERVICE, service.id),
     )

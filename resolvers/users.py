@@ -23,7 +23,7 @@ from resolvers.reach import load, lock
 from resolvers.sessions import end_invitations, end_sessions
 from resolvers.unique import taken_if_violated
 from resolvers.validation import check_email, check_password, check_text, normal_email, refuse_if_any
-from resolvers.webhook_events import announce_blocked
+from resolvers.webhook_announcements import announce_blocked
 
 Change = Callable[[User], None]
 
@@ -205,9 +205,8 @@ async def _change(caller: Caller, user_id: str, event_type: EventType, done: str
         await user.save(update_fields=["role", "status", "api_access"])
         if user.status is UserStatus.DEACTIVATED:
             await _end_everything(user, caller.now)
-        # From here on the account's chain may be held, and who signs out holds a session while waiting for that.
         if user.account_id is not None:
-            await announce_blocked(caller, user.account_id, owner=before)
+            await announce_blocked(caller, user.account_id, "owner", before, user)
         await record(
             caller,
             event_type,

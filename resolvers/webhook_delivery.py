@@ -25,7 +25,7 @@ from models.database import locked, transaction
 from models.ids import Kind
 from models.instants import write_instant
 from models.webhook import WebhookDelivery, WebhookEndpoint
-from resolvers.audit import EventType, record
+from resolvers.audit import EventType, Happened, record_all
 from resolvers.caller import Caller, Deployment
 from resolvers.webhook_targets import TargetRefused, find_target, host_of
 from resolvers.webhooks import sealing_context
@@ -163,11 +163,12 @@ async def _write_down(caller: Caller, delivery: WebhookDelivery, outcome: _Outco
             disabled = await _disable_if_dead(caller, endpoint, delivery, outcome)
         host, given_up_too = host_of(endpoint.url), ", given up" if given_up else ""
         told = f"{delivery.event_type} to {host}, attempt {delivery.attempts}: {outcome.told}{given_up_too}"
-        await _record(
-            caller, EventType.WEBHOOK_DELIVERED if outcome.delivered else EventType.WEBHOOK_FAILED, endpoint, told
-        )
+        subject = (Kind.WEBHOOK_ENDPOINT, endpoint.id)
+        event_type = EventType.WEBHOOK_DELIVERED if outcome.delivered else EventType.WEBHOOK_FAILED
+        happened = [Happened(event_type, told, subject)]
         if disabled:
-            await _record(caller, EventType.WEBHOOK_DISABLED, endpoint, disabled)
+            happened.append(Happened(EventType.WEBHOOK_DISABLED, disabled, subject))
+        await record_all(caller, happened, account_id=endpoint.account_id)
 
 
 async def _put_off(caller: Caller, delivery: WebhookDelivery, wait: timedelta) -> None:
@@ -192,11 +193,6 @@ async def _disable_if_dead(
     await WebhookDelivery.filter(endpoint_id=endpoint.id).delete()
     why = "it is gone" if outcome.gone else f"it took nothing since {write_instant(delivery.created_at)}"
     return f"The webhook endpoint {host_of(endpoint.url)} was disabled: {why}"
-
-
-async def _record(caller: Caller, event_type: EventType, endpoint: WebhookEndpoint, told: str) -> None:
-    subject = (Kind.WEBHOOK_ENDPOINT, endpoint.id)
-    await record(caller, event_type, told, account_id=endpoint.account_id, subject=subject)
 
 
 async def _send(caller: Caller, delivery: WebhookDelivery) -> _Outcome:

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import orjson
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schema.errors import Code
-from server.gate import RETRY_AFTER, Gate, Overloaded, Place
+from server.gate import RETRY_AFTER, Gate, Overloaded, Place, Share
 from server.graphql_request import JSON, MAXIMUM_BODY, BadRequest, media_type_for
 
 PLACE = "sealkey.place"
@@ -73,16 +74,19 @@ class Admission:
             return
         gate: Gate = scope["app"].state.gate
         place: Place | None = scope.get("state", {}).pop(PLACE, None)
+        share = gate.share(is_large=True)
         try:
             if place is None:
-                receive = await _received(receive)
+                receive = await _received(receive, share)
                 place = gate.take()
             await place.turn()
+            share.leave()
         except Overloaded:
             await _refuse(scope, send)
         else:
             await self._app(scope, receive, _leaving(place, send))
         finally:
+            share.leave()
             if place is not None:
                 place.leave()
 
@@ -98,10 +102,14 @@ def _leaving(place: Place, send: Send) -> Send:
     return leave_and_send
 
 
-async def _received(receive: Receive) -> Receive:
-    """The request's body as one message, up to more than anybody takes; what is beyond that as it comes."""
+async def _received(receive: Receive, share: Share) -> Receive:
+    """The request's body as one message, up to more than anybody takes; what is beyond that as it comes. Raises
+    Overloaded, and ClientDisconnect."""
     message, body = await receive(), bytearray()
-    while message["type"] == "http.request":
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        share.add(len(message.get("body", b"")))
         body += message.get("body", b"")
         if not message.get("more_body") or len(body) > MAXIMUM_BODY:
             message = {**message, "body": bytes(body)}

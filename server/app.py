@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
-from models import database
+from models import database, migrating
 from models.instants import Clock, system_clock
 from resolvers.caller import Caller, Deployment, ServerKeys
-from resolvers.server_keys import GivenKeys, KeysInFile
+from resolvers.server_keys import GivenKeys, KeysInFile, knows_keys
 from resolvers.watching import Watches
 from schema.api import Api, build_api
 from server import audit_export, graphiql, oauth
@@ -32,11 +32,11 @@ from server.graphql_sse import GraphQLEventStreams
 from server.graphql_websocket import GraphQLWebSocket
 from server.health import healthy, ready
 from server.housekeeping import housekeeping
-from server.logs import RequestLog, configure_logs
+from server.logs import RequestLog, configure_logs, log
 from server.metrics import is_kept, merged, metrics, publish
 from server.request_counts import RequestCounts
 from server.settings import Settings, load_settings
-from server.stopping import Stopping, stop_gently
+from server.stopping import Stopping, end_within, stop_gently
 from server.tracing import Traced, tracing_asked_for
 from server.verify import is_verify, verify
 from server.workers import DIRECTORY, Workers
@@ -80,7 +80,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with deployed(settings, clock) as deployment:
+        async with AsyncExitStack() as running:
+            deployment = await running.enter_async_context(deployed(settings, clock))
             app.state.deployment = deployment
             app.state.exports = Counter()  # that are running, by user
             app.state.settings = settings
@@ -93,9 +94,11 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.openid = OpenIdProvider(settings.openid_rules) if settings.openid_rules else None
             refusals = Refusals(operations=app.state.gate, checks=app.state.checks_gate)
             keeping = housekeeping(deployment, settings, refusals, partial(publish, app.state))
-            async with keeping as app.state.housekeeping:
-                yield
-            publish(app.state)
+            running.callback(publish, app.state)  # once more, after the last round
+            app.state.housekeeping = await running.enter_async_context(keeping)
+            yield
+            if not await end_within(settings.shutdown_seconds, running.aclose(), database.abandon):
+                log.error("stopped_unfinished", unwritten=deployment.usage.unwritten)
             if app.state.stopping.is_orphaned:
                 app.state.workers.remove()
         if tracing:
@@ -147,8 +150,8 @@ async def deployed(
     """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
     inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
-        await database.upgrade()
-        keys = read_keys(settings)
+        await migrating.upgrade()
+        keys = await read_keys(settings)
         deployment = Deployment(
             keys=keys,
             clock=clock,
@@ -165,11 +168,14 @@ async def deployed(
         yield deployment
 
 
-def read_keys(settings: Settings) -> ServerKeys:
-    """The server's keys from where the settings say. Raises KeyringUnreadable."""
+async def read_keys(settings: Settings) -> ServerKeys:
+    """The server's keys from where the settings say; made where neither they nor the database have any. Raises
+    KeyringUnreadable."""
     if settings.keys is not None:
         return GivenKeys(given_keyring(settings))
-    return KeysInFile(settings.keys_path, settings.key_sealing)
+    # Asked before it is looked for the file: of several that start at once the first may make both in between.
+    may_make = not await knows_keys()
+    return KeysInFile(settings.keys_path, settings.key_sealing, may_make=may_make)
 
 
 def given_keyring(settings: Settings) -> Keyring:

@@ -12,6 +12,7 @@ from auth.crypto.keyring import KeyringUnreadable
 from models import database
 from resolvers.audit_chains import NoSuchChain
 from resolvers.audit_checkpoints import CheckpointRefused
+from resolvers.audit_export import LogUnreadable
 from resolvers.errors import Refused
 from resolvers.key_changes import RotationRefused
 from schema.manifest import ManifestUnusable
@@ -32,6 +33,7 @@ _EXPECTED = (
     ManifestUnusable,
     NoSuchChain,
     CheckpointRefused,
+    LogUnreadable,
     TracingUnusable,
 )
 

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+# Bytes of bodies that nobody works on yet, and of these, in large ones: who sends many of these leaves room for others.
+_MOST_RECEIVED, _OF_LARGE = 64 * 1024 * 1024, 32 * 1024 * 1024
 RETRY_AFTER = 1
 """Seconds after which whoever was refused may come again."""
 
@@ -50,6 +52,28 @@ class Place:
             self._gate.left(self)
 
 
+class Share:
+    """What a body takes of the room that there is for those which nobody works on yet. To be left in the end, also more
+    than once."""
+
+    __slots__ = ("_bytes", "_gate", "_most")
+
+    def __init__(self, gate: "Gate", most: int) -> None:
+        self._gate, self._most, self._bytes = gate, most, 0
+
+    def add(self, number: int) -> None:
+        """So many bytes have come. Raises Overloaded, if there is no room for them."""
+        self._gate.received += number
+        self._bytes += number
+        if self._gate.received > self._most:
+            self._gate.full += 1
+            raise Overloaded
+
+    def leave(self) -> None:
+        self._gate.received -= self._bytes
+        self._bytes = 0
+
+
 @dataclass(eq=False, slots=True)
 class _Waiting:
     place: Place
@@ -77,7 +101,7 @@ class Gate:
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._places = self.at_work = self.full = self.late = 0
+        self._places = self.at_work = self.full = self.late = self.received = 0
         self._queue: deque[_Waiting] = deque()
         self._alarm: TimerHandle | None = None
 
@@ -96,6 +120,10 @@ class Gate:
             raise Overloaded
         self._places += 1
         return Place(self)
+
+    def share(self, *, is_large: bool = False) -> Share:
+        """For a body that is about to come."""
+        return Share(self, _OF_LARGE if is_large else _MOST_RECEIVED)
 
     @asynccontextmanager
     async def passed(self) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ checks ask the database each time; a process that can't even learn of changes ha
 STOPPING = "stopping"
 DATABASE_UNREACHABLE = "database_unreachable"
 DATABASE_READ_ONLY = "database_read_only"
+DISK_FULL = "disk_full"
 SCHEMA_BEHIND = "schema_behind"
 EPOCH_UNCONFIRMED = "epoch_unconfirmed"
 KEYS_UNREADABLE = "keys_unreadable"
@@ -20,6 +21,7 @@ REASONS = (
     STOPPING,
     DATABASE_UNREACHABLE,
     DATABASE_READ_ONLY,
+    DISK_FULL,
     SCHEMA_BEHIND,
     EPOCH_UNCONFIRMED,
     KEYS_UNREADABLE,
@@ -58,5 +60,9 @@ async def _wrong_with_database() -> set[str]:
         condition = await database.answered_soon(database.condition())
     except Exception:  # noqa: BLE001  (whatever it is, this server is not ready)
         return {DATABASE_UNREACHABLE}
-    found = {DATABASE_READ_ONLY} if condition.is_read_only else set[str]()
-    return found | ({SCHEMA_BEHIND} if condition.is_behind else set())
+    reasons = {
+        DATABASE_READ_ONLY: condition.is_read_only,
+        DISK_FULL: condition.is_full,
+        SCHEMA_BEHIND: condition.is_behind,
+    }
+    return {reason for reason, holds in reasons.items() if holds}

@@ -21,9 +21,10 @@ from resolvers.idempotency import forget_answers
 from resolvers.resealing import reseal
 from resolvers.sessions import forget_sessions
 from resolvers.usage import forget_old_usage
+from resolvers.webhook_announcements import announced_since, write_announced
 from resolvers.webhook_delivery import WebhookSender
 from server.gate import Refusals
-from server.logs import log, log_fault
+from server.logs import log, log_fault, outages
 from server.settings import Settings
 from server.workers import PUBLISHED_EVERY
 
@@ -37,6 +38,7 @@ _TELL_OF_CHANGES_EVERY = 0.3
 _KEPT_CHANGES = 10_000
 _LOOK_AT_BACKLOG_EVERY = 5
 _TELL_OF_REFUSALS_EVERY = 10
+_TELL_OF_OUTAGES_EVERY = 1
 _SPARE_EVERY = 5
 _SEARCH_EVERY = 3600
 _LISTEN_AGAIN_AFTER = 1
@@ -91,11 +93,14 @@ class Housekeeping:
             await deployment.keys.follow(Caller(None, None, now, deployment))
         except KeyringUnreadable as error:
             log.error("keys_not_taken", reason=str(error))
-        self.keys_are_readable = deployment.keys.not_taken is None and _can_be_opened(self._keys_path)
+        self.keys_are_readable = deployment.keys.trouble is None and _can_be_opened(self._keys_path)
         deployment.rehashing.follow(deployment.keyring, now)
 
     async def look_at_backlog(self) -> None:
-        self.webhook_lag = await self.sender.lag()
+        self.webhook_lag = max(await self.sender.lag(), await announced_since(self.deployment.clock()))
+
+    async def write_announced(self) -> None:
+        await write_announced(Caller(None, None, self.deployment.clock(), self.deployment))
 
     async def send(self) -> None:
         await self.sender.start_due()
@@ -141,11 +146,15 @@ async def housekeeping(
         if news := refusals.news():
             log.warning("overloaded", **news)
 
+    async def tell_of_outages() -> None:
+        outages.tell()
+
     rounds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
         (_ASK_EPOCH_EVERY, house.keep_up),
         (_TELL_OF_CHANGES_EVERY, house.tell_of_changes),
         (settings.usage_flush_seconds, house.flush_when_due),
         (settings.usage_flush_seconds, house.rehash),
+        (_SEND_EVERY, house.write_announced),
         (_SEND_EVERY, house.send),
         (_LOOK_AT_KEYS_EVERY, house.follow_keys),
         (_TELL_OF_ENDS_EVERY, house.tell_of_ends),
@@ -154,19 +163,20 @@ async def housekeeping(
         (_LOOK_AT_BACKLOG_EVERY, house.look_at_backlog),
         (PUBLISHED_EVERY, publish_numbers),
         (_TELL_OF_REFUSALS_EVERY, tell_of_refusals),
+        (_TELL_OF_OUTAGES_EVERY, tell_of_outages),
         (_SPARE_EVERY, spare_what_stays),
         (_SEARCH_EVERY, search_everything),
     ]
     loops = [asyncio.create_task(_every(seconds, go, over, house)) for seconds, go in rounds]
-    hearing = asyncio.create_task(_hear(house)) if settings.notifications else None
+    hearing = asyncio.create_task(_hear(house, over)) if settings.notifications else None
     try:
         yield house
     finally:
+        over.set()
         if hearing is not None:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
         # Not cancelled: what is being written down is written down once.
-        over.set()
         await asyncio.gather(*loops)
         await _try(house.flush)
         await house.sender.finish(_LAST_SECONDS)
@@ -192,14 +202,15 @@ async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asynci
             house.done(go.__name__)
 
 
-async def _hear(house: Housekeeping) -> None:
+async def _hear(house: Housekeeping, over: asyncio.Event) -> None:
     """Keeps up at once when there is something to be heard. What is not heard is asked for all the same."""
     news = asyncio.Event()
 
     async def listen() -> None:
-        while True:
+        # Looked at too: what fails while it is cancelled may tell of the failure alone.
+        while not over.is_set():
             await _try(partial(watch, news.set))
-            await asyncio.sleep(_LISTEN_AGAIN_AFTER)
+            await _is_over(over, _LISTEN_AGAIN_AFTER)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(listen())

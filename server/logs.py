@@ -25,10 +25,12 @@ from starlette.websockets import WebSocketDisconnect
 
 from models.database import is_unavailable
 from server.client_address import is_proxy
+from server.outages import Outages
 from server.request_counts import RequestCounts
 
-faults: Counter[str] = Counter()
-"""Errors that were logged, since this process started, by whether they mean that the database can't be asked."""
+faults: Counter[tuple[str, str]] = Counter()
+"""Errors that were noted, since this process started: those that were not foreseen, and those that mean that the
+database can't be asked, with the reason."""
 
 log = structlog.get_logger("sealkey")
 
@@ -60,7 +62,7 @@ def configure_logs(level: str = "info", form: str = "json") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     _Ready.logger = log.bind()
-    for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3"):
+    for name in ("uvicorn", "asyncio", "asyncpg", "opentelemetry", "urllib3", "models"):
         logger = logging.getLogger(name)
         # What is for those who work on uvicorn tells of messages and addresses as they came.
         logger.handlers, logger.propagate = [_LikeOurs(logging.INFO)], False
@@ -88,11 +90,21 @@ class _LikeOurs(logging.Handler):
             log.log(record.levelno, record.getMessage())
 
 
+def _warn(event: str, **fields: Any) -> None:
+    log.warning(event, **fields)  # as logs are configured by then
+
+
+outages = Outages(_warn)
+
+
 def log_fault(error: BaseException) -> str:
     """Logs an error that was not foreseen: its type and the lines it came through, not its text. Answers the id by
-    which to find it."""
+    which to find it. One that means that the database can't be asked is told with others like it, and has none."""
+    if is_unavailable(error):
+        faults["unavailable", outages.note(error)] += 1
+        return ""
     error_id = uuid4().hex
-    faults["unavailable" if is_unavailable(error) else "unforeseen"] += 1
+    faults["unforeseen", ""] += 1
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     log.error("fault", error_id=error_id, error_type=type(error).__qualname__, frames=frames)
     return error_id

@@ -72,9 +72,15 @@ METRICS: Mapping[str, _Described] = {
     ),
     "sealkey_logins": _Described("counter", (), "Access tokens issued."),
     "sealkey_throttled": _Described("counter", ("kind",), "Tries that were not made, after too many in vain."),
-    "sealkey_events": _Described("counter", ("type",), "Events recorded in the audit log."),
+    "sealkey_events": _Described(
+        "counter",
+        ("type",),
+        "Events recorded in the audit log, some before it was certain that their change stands.",
+    ),
     "sealkey_faults": _Described(
-        "counter", ("kind",), "Errors that are in the log: the database could not be asked, or was not foreseen."
+        "counter",
+        ("kind", "reason"),
+        "Errors that are in the log: the database could not be asked, or was not foreseen.",
     ),
     "sealkey_operations_at_work": _Described("sum", ("gate",), "Operations that are worked on."),
     "sealkey_operations_waiting": _Described("sum", ("gate",), "Operations that wait for their turn."),
@@ -91,7 +97,9 @@ METRICS: Mapping[str, _Described] = {
     ),
     "sealkey_webhook_lag_seconds": _Described("max", (), "How long the message that has waited the longest is due."),
     "sealkey_housekeeping_age_seconds": _Described("max", ("round",), "Since this was last done without a fault."),
-    "sealkey_server_keys_readable": _Described("min", (), "Whether the key file can be read: 1 or 0."),
+    "sealkey_server_keys_readable": _Described(
+        "min", (), "Whether the key file can be read, and has all keys that the database knows: 1 or 0."
+    ),
     "sealkey_stopping": _Described("sum", (), "Workers that are about to stop."),
     "sealkey_not_ready": _Described("sum", ("reason",), "Workers that /readyz was last answered so by."),
 }
@@ -167,8 +175,8 @@ def _of_server(state: Any) -> Iterator[Number]:
     house: Housekeeping = state.housekeeping
     for name, gate in {"operations": state.gate, "checks": state.checks_gate}.items():
         yield from _of_gate(name, gate)
-    for kind, number in faults.items():
-        yield "sealkey_faults", (kind,), number
+    for labels, number in faults.items():
+        yield "sealkey_faults", labels, number
     if connections := database.connections():
         for name, number in connections._asdict().items():
             yield "sealkey_database_connections", (name,), number

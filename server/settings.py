@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5
     """Told to stop, how long the server still takes requests while /readyz says that it stops."""
     shutdown_seconds: Annotated[int, Field(ge=1, le=300)] = 10
-    """And how long it then waits for what it has begun."""
+    """And how long it then waits for what it has begun, and again for what is written down last."""
     metrics_token: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")
     """What /metrics is shown to; empty: to nobody."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

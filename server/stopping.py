@@ -7,10 +7,15 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import uvicorn
 
 from server.workers import DIRECTORY
+
+# What is cancelled tidies up for as long.
+_TO_BE_CANCELLED = 1
 
 
 class Stopping:
@@ -49,6 +54,19 @@ def stop_gently(stopping: Stopping, drain_seconds: float) -> None:
     signal.signal(signal.SIGTERM, told)
     if parent := multiprocessing.parent_process():
         loop.add_reader(parent.sentinel, orphaned, parent.sentinel)
+
+
+async def end_within(seconds: float, ending: Coroutine[Any, Any, None], give_up: Callable[[], None]) -> bool:
+    """Whether it has ended so soon. Else `give_up` ends what it waits for; it is cancelled, and left to itself."""
+    task = asyncio.ensure_future(ending)
+    await asyncio.wait({task}, timeout=seconds)
+    if task.done():
+        task.result()
+        return True
+    give_up()
+    task.cancel()
+    await asyncio.wait({task}, timeout=_TO_BE_CANCELLED)
+    return False
 
 
 def _is_worker() -> bool:

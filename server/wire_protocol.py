@@ -2,18 +2,21 @@
 remembered.
 
 For each request uvicorn makes a task, a scope and an event, and takes the answer in two messages whose headers it looks
-through one by one; all of that costs more than such a check, and more than refusing what there is no room for. What
-can't be answered at once goes that way as ever; an operation does once all of a small request is there.
+through one by one; all of that costs more than such a check, and the task more than refusing what there is no room for.
+What can't be answered at once goes that way as ever; an operation does once all of a small request is there.
 """
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server.admission import PLACE, is_gated, refusal
-from server.gate import Gate
+from server.bounded_protocol import BoundedProtocol
+from server.gate import Gate, Overloaded, Place, Share
 from server.graphql_stream import ABORT
 from server.verify import BEGAN, PATH, verify_at_once
 
@@ -22,22 +25,25 @@ _SENT_WITHIN = 0.2  # seconds
 # What wants more than an answer, or comes with a body, that of /verify being none.
 _NOT_PLAIN = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 _NOT_AT_ONCE = _NOT_PLAIN | {b"content-length"}
-# Larger ones are taken as they come.
+# Larger ones are taken as they come, beyond what uvicorn keeps without being asked.
 _MOST_HELD = 64 * 1024
 
 
-class WireProtocol(HttpToolsProtocol):
+class WireProtocol(BoundedProtocol):
     _was_answered = False
-    _held: bytearray | None = None
+    # What is to be asked once a request is there as a whole, and what room that takes until then.
+    _held: Any = None
+    _share: Share | None = None
 
     def shutdown(self) -> None:
         _end_subscriptions(self.app)
+        if self._held is not None:
+            self.transport.close()
         super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._held is not None:
-            self._held = None
-            super().on_headers_complete()  # it is no request, but is on record
+            self.let_go()
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
@@ -53,55 +59,78 @@ class WireProtocol(HttpToolsProtocol):
             # What has been tried in vain counts as well: for how long tells whether there is such a key.
             self.scope["state"][BEGAN] = began
         self.scope["state"][ABORT] = self.transport.abort
-        if self._is_to_be_held():
-            self._held = bytearray()
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.more_body and cycle.scope is self.scope and self._is_to_be_held():
+            self._held = app
         else:
-            super().on_headers_complete()
+            super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         if self._held is not None:
-            self._held += body
-        else:
-            super().on_body(body)
+            self._take_room(len(body))
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._was_answered:
-            self._was_answered = False
-        elif self._held is None:
-            super().on_message_complete()
-        else:
-            held, self._held = bytes(self._held), None
-            if not self._refuse_or_admit():
-                super().on_headers_complete()
-                super().on_body(held)
-                super().on_message_complete()
+            self._was_answered, self.around_body = False, 0
+            return
+        super().on_message_complete()
+        if self._held is not None:
+            self._admit_or_refuse()
+
+    def let_go(self) -> None:
+        super().let_go()
+        if self._held is not None:
+            self._start_held()  # it is no request, but is on record
 
     def _is_to_be_held(self) -> bool:
         """Whether the request is one that takes work, and small."""
-        if not is_gated(self.url.partition(b"?")[0].decode("latin-1")):
+        if not is_gated(self.path) or self._gate() is None:
             return False
         headers = dict(self.headers)
         length = headers.get(b"content-length", b"0")
         return _NOT_PLAIN.isdisjoint(headers) and length.isdigit() and int(length) <= _MOST_HELD
 
-    def _refuse_or_admit(self) -> bool:
-        """Whether the request has been answered, since there is no room for it; else it has its place."""
-        gate: Gate | None = getattr(getattr(self.app, "state", None), "gate", None)
-        if gate is None or not self._is_first():
-            return False
-        if not gate.is_full:
-            self.scope["state"][PLACE] = gate.take()
-            return False
-        gate.full += 1
-        headers, body = refusal(self.url.partition(b"?")[0].decode("latin-1"), self.headers)
-        stays = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
-        headers = [*self.server_state.default_headers, *headers, *([] if stays else [(b"connection", b"close")])]
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(b"".join([STATUS_LINE[503], *lines, b"\r\n", body]))
+    def _gate(self) -> Any:
+        """A Gate. None before the server has started, and of an application that has none."""
+        return getattr(getattr(self.app, "state", None), "gate", None)
+
+    def _take_room(self, number: int) -> None:
+        self._share = self._share or self._gate().share()
+        try:
+            self._share.add(number)
+        except Overloaded:
+            self.refuse(503)
+
+    def _leave_room(self) -> None:
+        if self._share is not None:
+            self._share.leave()
+            self._share = None
+
+    def _start_held(self, place: Place | None = None) -> None:
+        app, self._held = self._held, None
+        self._leave_room()
+        super()._start_asgi_task(self.cycle, partial(_leaving, place, app) if place else app)
+
+    def _admit_or_refuse(self) -> None:
+        gate: Gate = self._gate()
+        if gate.is_full:
+            gate.full += 1
+            self._refuse_for_now()
+        else:
+            place = self.scope["state"][PLACE] = gate.take()
+            self._start_held(place)
+
+    def _refuse_for_now(self) -> None:
+        stays, self._held = self.cycle.keep_alive, None
+        self._leave_room()
+        self.cycle.response_started = self.cycle.response_complete = True
+        self.write_answer(503, *refusal(self.path, self.headers), stays=stays)
         if not stays:
             self.transport.close()
         self.on_response_complete()
-        return True
 
     def _is_first(self) -> bool:
         """Whether nothing that was asked before on this connection is still to be answered."""
@@ -126,6 +155,14 @@ class WireProtocol(HttpToolsProtocol):
         if not self.parser.should_keep_alive() or self.parser.get_http_version() != "1.1":
             return False
         return _NOT_AT_ONCE.isdisjoint([name for name, _ in self.headers])
+
+
+async def _leaving(place: Place, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Whatever becomes of the request, also where nobody asks for its place."""
+    try:
+        await app(scope, receive, send)
+    finally:
+        place.leave()
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -1,9 +1,8 @@
 """What the worker processes of one server know of each other's numbers.
 
 Each writes its own into a file of a directory that they have in common, every second and whenever it is asked for all
-of them; whoever is asked adds up what is there. What a process had counted that has ended goes on counting. So
-whichever
-worker is asked, no counter ever goes down.
+of them; whoever is asked adds up what is there. What a process had counted that has ended goes on counting. So no
+counter ever goes down, whichever worker is asked.
 """
 
 import os

@@ -125,6 +125,13 @@ class Postgres(Databases):
             standby.start()
             yield standby
 
+    def is_running(self) -> bool:
+        try:
+            self._control("status")
+        except RuntimeError:
+            return False
+        return True
+
     def promote(self) -> None:
         """Makes a standby a server of its own; returns when it is."""
         self._control("promote", "--wait")
@@ -139,14 +146,18 @@ class Postgres(Databases):
 
 
 @contextmanager
-def running_postgres(*, durable: bool = False, on_disk: bool = True) -> Iterator[Postgres]:
-    """A new server, which is stopped and deleted at the end, also when the tests are interrupted or killed.
+def running_postgres(
+    *, durable: bool = False, on_disk: bool = True, directory: str | None = None
+) -> Iterator[Postgres]:
+    """A new server, which is stopped and deleted at the end, also when the tests are interrupted or killed. Its data is
+    in a directory that may be named.
 
     A `durable` one survives `kill()` with everything that it has confirmed, also where it is not `on_disk`: then it
     would not survive the end of the machine, and starts again in a tenth of a second.
     """
     settings = ({} if on_disk else {"fsync": "off"}) if durable else CARELESS
-    with _home_and_data("/tmp" if durable and on_disk else fastest_directory()) as (home, data):
+    where = directory or ("/tmp" if durable and on_disk else fastest_directory())
+    with _home_and_data(where) as (home, data):
         programs = _programs_for_all(home)
         with _undertaken(programs, data, home):
             server = Postgres(programs, data, home, settings)

@@ -40,7 +40,7 @@ CAMPAIGNS: dict[str, Campaign] = {
 @click.option("--kills", type=int, help="crash: of servers, on each engine.")
 @click.option("--seconds", type=float, help="load: on each engine.")
 @click.option("--requests", type=int, help="soak: on each engine.")
-@click.option("--engine", type=click.Choice(["sqlite", "postgres"]), help="load, soak: on this engine alone.")
+@click.option("--engine", type=click.Choice(["sqlite", "postgres"]), help="On this engine alone; not of all campaigns.")
 def main(name: str, small: bool, **sizes: int | float | str | None) -> None:
     """Tries to break Sealkey; prints what it counted, and fails where a promise did not hold."""
     given = {option: value for option, value in sizes.items() if value is not None}

@@ -63,6 +63,8 @@ def check_whole(rows: Rows, ledger: Ledger) -> None:
         told[subject].append(type_)
     _check_credentials(rows, told, ledger)
     _check_services(rows, told)
+    _check_identities(rows, told)
+    _check_endpoints(rows, told)
     _check_users(rows, told)
     _check_nothing_claimed(rows)
     _check_epoch(rows)
@@ -112,6 +114,29 @@ def _check_services(rows: Rows, told: dict[str, list[str]]) -> None:
         last = _last(told[_global("svc", id_)], {"service.suspended", "service.resumed"})
         if (suspended_at is not None) != (last == "service.suspended"):
             raise CampaignFailed(f"service {id_} is not what its last event says: {last}")
+
+
+_DECIDED = {
+    "identity.approved": "ACTIVE",
+    "identity.rejected": "REJECTED",
+    "identity.suspended": "SUSPENDED",
+    "identity.reinstated": "ACTIVE",
+}
+
+
+def _check_identities(rows: Rows, told: dict[str, list[str]]) -> None:
+    for id_, decision in rows.execute("SELECT id, decision FROM identities"):
+        events = told[_global("idty", id_)]
+        last = _last(events, set(_DECIDED))
+        if events.count("identity.submitted") != 1 or decision != (_DECIDED[last] if last else "PENDING_VETTING"):
+            raise CampaignFailed(f"identity {id_} is {decision} after {events}")
+
+
+def _check_endpoints(rows: Rows, told: dict[str, list[str]]) -> None:
+    for id_, removed_at in rows.execute("SELECT id, removed_at FROM webhook_endpoints"):
+        events = Counter(told[_global("whk", id_)])
+        if (events["webhook.created"], events["webhook.removed"]) != (1, removed_at is not None):
+            raise CampaignFailed(f"endpoint {id_} was removed at {removed_at}, after {events}")
 
 
 def _check_users(rows: Rows, told: dict[str, list[str]]) -> None:

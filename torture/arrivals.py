@@ -18,7 +18,7 @@ from typing import Protocol, cast
 
 _TICK = 0.001
 _ANSWERED_WITHIN = 4.0  # seconds, at the end
-_GIVES_UP_AFTER = 10.0  # seconds, as whoever asks would
+GIVES_UP_AFTER = 10.0  # seconds, as whoever asks would
 _BODY = b"\r\n\r\n"
 _LENGTH = b"content-length: "
 _RETRY_AFTER = b"retry-after: "
@@ -215,7 +215,7 @@ class _Load:
             return
         while self._waiting:
             waiting, due = self._waiting.popleft()
-            if now - due < _GIVES_UP_AFTER:
+            if now - due < GIVES_UP_AFTER:
                 connection.ask(waiting, due)
                 return
             self.tally.unanswered += 1

@@ -104,20 +104,22 @@ class Made:
         return result.exit_code, result.stderr
 
 
-def on_each_engine(run: Callable[[str, Path, bool], None], *, small: bool) -> None:
-    """Runs a function on SQLite and on PostgreSQL, with the URL of an empty database, a directory that is to be made,
-    and `small`; then on SQLite alone. Each has a process of its own: what Tortoise remembers of a statement is of one
-    engine."""
-    with TemporaryDirectory() as name, running_postgres() if not small else nullcontext() as server:
-        directory = Path(name)
-        run_on = {"sqlite": f"sqlite://{directory / 'chain.sqlite3'}"}
-        if server is None:
-            run(run_on["sqlite"], directory / "sqlite", small)
-            return
-        run_on["postgres"] = server.create_database("chain")
-        for engine, url in run_on.items():
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                process.submit(run, url, directory / engine, small).result()
+def on_each_engine(run: Callable[[str, Path, bool], None], *, small: bool, engine: str | None = None) -> None:
+    """Runs a function on an engine, or on both, or, where it is small, on SQLite alone: with the URL of an empty
+    database, a directory that is to be made, and `small`."""
+    if small and engine is None:
+        with TemporaryDirectory() as name:
+            run(f"sqlite://{name}/chain.sqlite3", Path(name) / "sqlite", small)
+        return
+    for each in [engine] if engine else ["sqlite", "postgres"]:
+        # What Tortoise remembers of a statement is of one engine.
+        with (
+            TemporaryDirectory() as name,
+            running_postgres() if each == "postgres" else nullcontext() as server,
+            ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
+        ):
+            url = server.create_database("chain") if server else f"sqlite://{name}/chain.sqlite3"
+            process.submit(run, url, Path(name) / each, small).result()
 
 
 def make_chain(url: str, data_dir: Path, size: int) -> Made:

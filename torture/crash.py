@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from tests.postgres import Postgres, fastest_directory, running_postgres
+from tests.support.receiver import Receiver, running_receiver
 from tests.support.rows import Rows
 from tests.support.world import OPERATOR, PASSWORD
 from torture.afterwards import check_chains, check_let_go, check_told, check_usage, check_whole
@@ -24,6 +25,7 @@ from torture.customer import Customers, Gateway
 from torture.fleet import Fleet
 from torture.forked import Forks
 from torture.ledger import Ledger
+from torture.messages import Messages, check_messages, wait_until_sent
 from torture.stage import make_stage
 
 _DATABASE = "crash"
@@ -32,7 +34,12 @@ _CUSTOMERS = 8
 _GATEWAYS = 2
 _KILLS_AT_ONCE = 50
 _UNDER_LOAD = 0.4  # seconds
-_SETTINGS = {"SEALKEY_GRAPHQL_BUDGET": "0", "SEALKEY_USAGE_FLUSH_SECONDS": "1", "SEALKEY_DRAIN_SECONDS": "0"}
+_SETTINGS = {
+    "SEALKEY_GRAPHQL_BUDGET": "0",
+    "SEALKEY_USAGE_FLUSH_SECONDS": "1",
+    "SEALKEY_DRAIN_SECONDS": "0",
+    "SEALKEY_WEBHOOK_ALLOWED_NETWORKS": '["127.0.0.0/8"]',
+}
 
 
 @dataclass
@@ -45,6 +52,7 @@ class Deployment:
     ledger: Ledger
     customers: list[Customers]
     gateways: list[Gateway]
+    messages: Messages
     started: float = field(default_factory=time.monotonic)
 
 
@@ -66,22 +74,23 @@ def _directory() -> tempfile.TemporaryDirectory[str]:
 
 def crash_sqlite(forks: Forks, directory: Path, seed: int, *, kills: int, small: bool) -> None:
     url = f"sqlite://{directory}/{_DATABASE}.sqlite3"
-    deployment = _deploy(forks, directory / "sqlite", url, seed, small=small)
-    _kill_servers(deployment, kills)
-    _report("SQLite, servers killed", deployment)
+    with running_receiver() as receiver:
+        deployment = _deploy(forks, directory / "sqlite", url, seed, receiver, small=small)
+        _kill_servers(deployment, kills)
+        _report("SQLite, servers killed", deployment)
 
 
 def crash_postgres(forks: Forks, directory: Path, seed: int, *, kills: int, small: bool) -> None:
-    with running_postgres(durable=True, on_disk=False) as postgres:
+    with running_postgres(durable=True, on_disk=False) as postgres, running_receiver() as receiver:
         url = postgres.create_database(_DATABASE)
-        deployment = _deploy(forks, directory / "postgres", url, seed, small=small)
+        deployment = _deploy(forks, directory / "postgres", url, seed, receiver, small=small)
         _kill_servers(deployment, kills)
         _report("PostgreSQL, servers killed", deployment)
         _kill_database(deployment, postgres, max(2, kills // 5))
         _report("PostgreSQL, and it killed too", deployment)
 
 
-def _deploy(forks: Forks, directory: Path, url: str, seed: int, *, small: bool) -> Deployment:
+def _deploy(forks: Forks, directory: Path, url: str, seed: int, receiver: Receiver, *, small: bool) -> Deployment:
     directory.mkdir()
     settings = {"SEALKEY_DATABASE_URL": url, "SEALKEY_DATA_DIR": str(directory), **_SETTINGS}
     log = directory / "log"
@@ -92,11 +101,13 @@ def _deploy(forks: Forks, directory: Path, url: str, seed: int, *, small: bool) 
     replica = fleet.replicas[0]
     asyncio.run(fleet.start(replica))
     stage = make_stage(f"http://127.0.0.1:{replica.port}", 3 if small else _CUSTOMERS)
+    messages = Messages(receiver, Random(f"{seed}-messages"))
+    messages.be_told(f"http://127.0.0.1:{replica.port}", stage.customers)
     fleet.kill(replica)
     ledger = Ledger()
-    customers = [Customers(fleet, ledger, stage, customer, seed) for customer in stage.customers]
+    customers = [Customers(fleet, ledger, stage, customer, messages, seed) for customer in stage.customers]
     gateways = [Gateway(fleet, ledger, stage, f"{seed}-gateway-{number}") for number in range(_GATEWAYS)]
-    return Deployment(Rows(url), directory / "server-keys.json", fleet, ledger, customers, gateways)
+    return Deployment(Rows(url), directory / "server-keys.json", fleet, ledger, customers, gateways, messages)
 
 
 def _kill_servers(deployment: Deployment, kills: int) -> None:
@@ -128,6 +139,7 @@ async def _under_load(deployment: Deployment, kill: Callable[[], Awaitable[None]
                 load.create_task(each.live(over))
             await kill()
             over.set()
+        await asyncio.to_thread(wait_until_sent, deployment.rows)
     await fleet.stop()
 
 
@@ -154,6 +166,7 @@ def _check(deployment: Deployment) -> None:
     check_told(rows, ledger)
     check_whole(rows, ledger)
     check_usage(rows, ledger)
+    ledger.counts["messages"] = check_messages(rows, deployment.messages)
 
 
 def _report(what: str, deployment: Deployment) -> None:
@@ -166,6 +179,7 @@ def _report(what: str, deployment: Deployment) -> None:
         f" given up then {counts['forgotten']};"
         f" checks {counts['checks']}, foreseen {counts['checks foreseen']}, unavailable {counts['checks unavailable']};"
         f" {len(deployment.ledger.credentials)} credentials, {counts['events']} events in whole chains;"
+        f" {counts['messages']} messages came, {counts['endpoints']} endpoints replaced;"
         f" uses counted {counted} of {least} to {most}; longest start {fleet.longest_start:.1f} s",
         flush=True,
     )

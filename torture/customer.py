@@ -16,6 +16,7 @@ from tests.support.world import PASSWORD
 from torture.campaign import CampaignFailed
 from torture.fleet import Fleet, Life
 from torture.ledger import ELSEWHERE_WITHIN, Held, Ledger
+from torture.messages import TOLD_OF, Messages
 from torture.stage import Customer, Stage
 from torture.wire import Answer, Lost, Wire
 
@@ -27,10 +28,15 @@ _FORGETS = 0.2
 _ASKS_TWICE = 0.25
 _INPUTS = {
     **dict.fromkeys(["suspendService", "resumeService"], "ServiceInput"),
+    **dict.fromkeys(["rejectIdentity", "suspendIdentity", "reinstateIdentity"], "IdentityInput"),
     **dict.fromkeys(["grantApiAccess", "removeApiAccess", "deactivateUser", "reactivateUser"], "UserInput"),
 }
 _VIEW_AND_COPY = {"method": "VIEW_AND_COPY"}
 _DELIVERED = "credential { id } delivery { ... on ViewAndCopyDelivery { apiKey apiSecret } }"
+_WITH_ENDPOINTS = 4
+"""So many customers have some of their own: of an account there may be ten."""
+_ENDPOINT = "endpoint { id } signingSecret"
+_ENDPOINTS = "{ webhookEndpoints { nodes { id url } } }"
 _NETWORKS: list[tuple[str, ...]] = [(), ("127.0.0.0/8",), ("192.0.2.0/24",)]
 
 
@@ -151,9 +157,13 @@ def _told(name: str, answer: Answer, life: Life, unknown: int) -> Told | None:
 class Customers(Asking):
     """One customer, for as long as it lives."""
 
-    def __init__(self, fleet: Fleet, ledger: Ledger, stage: Stage, customer: Customer, seed: int) -> None:
+    def __init__(
+        self, fleet: Fleet, ledger: Ledger, stage: Stage, customer: Customer, messages: Messages, seed: int
+    ) -> None:
         super().__init__(fleet, ledger, Random(f"{seed}-{customer.number}"))
         self._stage, self._me = stage, customer
+        self._messages = messages
+        self._endpoint: str | None = None
         self._made = 0
         self._held: list[Held] = []
         self._puppet = {"role": "MEMBER", "access": True, "active": True}
@@ -165,6 +175,9 @@ class Customers(Asking):
             (12, self._set_networks),
             (8, self._view),
             (10, self._suspend_and_resume),
+            (4, self._suspend_and_reinstate_identity),
+            (6, self._vet_identity),
+            (10, self._replace_endpoint),
             (12, self._change_puppet),
             (1, self._sign_in_and_out),
         ]
@@ -314,24 +327,83 @@ class Customers(Asking):
         self.ledger.expect("credential.viewed", held.id, told.unknown)
 
     async def _suspend_and_resume(self) -> None:
-        service = self.random.choice(self._me.services)
-        for verb, event in (("suspendService", "service.suspended"), ("resumeService", "service.resumed")):
-            async with self._changing(service):
-                told = await self.mutate(verb, "service { id }", self._stage.operator, {"serviceId": service})
-                told.done("CONFLICT")
-                self.ledger.suspended[service] = verb == "suspendService"
-            self.ledger.expect(event, service)
-            if verb == "suspendService":
-                await self._look_at_suspended(service, told.life)
+        await self._block_and_unblock("service", self.random.choice(self._me.services), "suspend", "resume")
 
-    async def _look_at_suspended(self, service: str, life: Life) -> None:
-        for held in [each for each in self._held if self._me.services[each.service] == service][:1]:
+    async def _suspend_and_reinstate_identity(self) -> None:
+        await self._block_and_unblock("identity", self._me.identity, "suspend", "reinstate")
+
+    async def _block_and_unblock(self, kind: str, id_: str, *verbs: str) -> None:
+        for verb, past in zip(verbs, ("suspended", f"{verbs[1].removesuffix('e')}ed"), strict=True):
+            async with self._changing(id_):
+                life = await self._decide(kind, id_, verb, past)
+                self.ledger.suspended[id_] = past == "suspended"
+            if past == "suspended":
+                await self._look_at_suspended(id_, life)
+
+    async def _decide(self, kind: str, id_: str, verb: str, past: str) -> Life:
+        """What an operator decides about an identity or a service; by which life it was done."""
+        name = f"{verb}{kind.capitalize()}"
+        told = await self.mutate(name, f"{kind} {{ id }}", self._stage.operator, {f"{kind}Id": id_})
+        told.done("CONFLICT")
+        self.ledger.expect(f"{kind}.{past}", id_)
+        return told.life
+
+    async def _vet_identity(self) -> None:
+        """Another one, which no credential has."""
+        self._made += 1
+        new = {"name": f"identity {self._me.number}_{self._made}", "kind": "DOMAIN"}
+        told = await self.mutate("submitIdentity", "identity { id }", self._me.administrator, new)
+        told.done("")
+        id_ = told.payload["identity"]["id"]
+        self.ledger.expect("identity.submitted", id_)
+        if self.random.random() < 0.3:
+            await self._decide("identity", id_, "reject", "rejected")
+            return
+        for verb, past in (("approve", "approved"), ("suspend", "suspended"), ("reinstate", "reinstated")):
+            await self._decide("identity", id_, verb, past)
+
+    async def _replace_endpoint(self) -> None:
+        """Makes an endpoint with another secret, and removes the one before; and those that may have been made by
+        requests without an answer."""
+        if self._me.number >= _WITH_ENDPOINTS:
+            return
+        self._made += 1
+        path = f"/of-{self._me.number}/{self._made}"
+        new = {"url": self._messages.receiver.url(path), "eventTypes": TOLD_OF}
+        told = await self.mutate("createWebhookEndpoint", _ENDPOINT, self._me.administrator, new)
+        told.done("")
+        made = told.payload["endpoint"]["id"]
+        self._messages.secrets[path] = told.payload["signingSecret"]
+        self.ledger.expect("webhook.created", made)
+        strays = await self._strays(path, made) if told.unknown else []
+        for other in [*([self._endpoint] if self._endpoint else []), *strays]:
+            removed = await self.mutate("removeWebhookEndpoint", "", self._me.administrator, {"endpointId": other})
+            removed.done("NOT_FOUND")
+            self.ledger.expect("webhook.removed", other)
+        self._endpoint = made
+        self.ledger.counts["endpoints"] += 1
+
+    async def _strays(self, path: str, but: str) -> list[str]:
+        """Endpoints at this address whose secret nobody was told. Who signed what came there can't be told."""
+        del self._messages.secrets[path]
+        while True:
+            life = await self.somebody()
+            try:
+                answer = await self.graphql(life, _ENDPOINTS, {}, self._me.administrator)
+            except Lost:
+                continue
+            if answer.status == 200 and answer.json().get("data"):
+                nodes = answer.json()["data"]["webhookEndpoints"]["nodes"]
+                return [each["id"] for each in nodes if each["url"].endswith(path) and each["id"] != but]
+
+    async def _look_at_suspended(self, id_: str, life: Life) -> None:
+        for held in [each for each in self._held if id_ in (self._me.identity, self._me.services[each.service])][:1]:
             try:
                 answer = await self.verify(held, self._stage.gateway, life)
             except Lost:
                 return
             if answer.status == 200 and self.fleet.is_living(life):
-                raise CampaignFailed("a credential was let in by the process that had just suspended its service")
+                raise CampaignFailed("a credential was let in by the process that had just suspended what it needs")
         if self.random.random() < 0.3:
             await asyncio.sleep(ELSEWHERE_WITHIN * 1.2)  # for those who ask elsewhere
 

@@ -16,6 +16,7 @@ _JSON, _FORM = b"application/json", b"application/x-www-form-urlencoded"
 _GRAPHQL = {200, 400, 405, 406, 413, 414, 415, 429}
 _LOGIN = {200, 400, 401, 403, 413, 415, 429}
 _VERIFY = {200, 400, 401, 403}
+_EXPORT = {200, 400, 401, 403, 404, 405, 503}  # more at once than may be
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def doors(stage: Stage) -> list[Door]:
     basic = b"Basic " + b64encode(f"{key}:{secret}".encode())
     bearer = f"Bearer {stage.play.member.token}".encode()
     gateway = (b"x-sealkey-gateway-token", stage.mine.gateway_token.encode())
+    administrator = (b"authorization", f"Bearer {stage.play.administrator.token}".encode())
     json_type, form_type = (b"content-type", _JSON), (b"content-type", _FORM)
     login = orjson.dumps({"api_key": key, "api_secret": secret})
     viewer = _operation("{ viewer { role } }")
@@ -178,6 +180,16 @@ def doors(stage: Stage) -> list[Door]:
             method="GET",
             in_header=b"x-sealkey-client-address",
         ),
+        Door("/audit/export, queries", 5, "/audit/export", _ranges(), _EXPORT, [administrator], "GET", in_query=True),
+        Door(
+            "/audit/export, Authorization",
+            3,
+            "/audit/export",
+            [administrator[1], basic],
+            _EXPORT,
+            method="GET",
+            in_header=b"authorization",
+        ),
     ]
 
 
@@ -206,7 +218,7 @@ async def _asked(app: Any, door: Door, data: bytes, number: int) -> tuple[int, d
         headers.append((door.in_header, data.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"").strip(b" \t")))
     scope = {
         "type": "http",
-        "asgi": {"version": "3.0"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": door.method,
         "scheme": "http",
@@ -261,6 +273,10 @@ def _operations(stage: Stage) -> list[bytes]:
 
 def _addresses() -> list[bytes]:
     return [urlencode({"query": "{ viewer { role } }", "variables": "{}", "operationName": ""}).encode()]
+
+
+def _ranges() -> list[bytes]:
+    return [b"format=csv", b"format=jsonl&after=2026-01-01T00:00:00Z&before=2027-01-01T00:00:00%2B00:00"]
 
 
 def _generating(stage: Stage) -> bytes:

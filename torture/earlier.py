@@ -5,6 +5,7 @@ A version is named by its last migration.
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,10 +16,12 @@ from pathlib import Path
 
 from models import migrations
 from tests.support.processes import ROOT, free_port, running_process
+from torture.campaign import CampaignFailed
 
 _FOLDER = Path(migrations.__file__).parent
 # Nobody could have had these: their migrations and the form of the key file were still being written.
 _NEVER_RAN = frozenset({"m0001_first", "m0002_access", "m0003_life"})
+_NAME = re.compile(r"m\d{4}_\w+")
 _MAIN = "import sys; from server.cli import main; sys.argv[0] = 'sealkey'; main()"
 
 
@@ -62,26 +65,39 @@ def newest() -> Version:
 
 
 def earlier(directory: Path) -> list[Version]:
-    """The versions before each migration, the newest last, unpacked into a directory; those that the repository still
-    has, none in a clone without its history."""
-    found = []
-    for before, name in zip(_names(), _names()[1:], strict=False):
-        commit = _commit_before(name)
-        if commit and before not in _NEVER_RAN:
-            found.append(Version(before, _unpacked(commit, directory / before)))
-    return found
+    """The versions before each migration, the newest last, unpacked into a directory; none in a clone without its
+    history. Raises CampaignFailed where the history lacks one."""
+    if _git("rev-parse", "--is-shallow-repository").strip() != "false":
+        return []
+    names, newest_with = _names(), _newest_commits()
+    versions = []
+    for number, name in enumerate(names[:-1], start=1):
+        if name in _NEVER_RAN:
+            continue
+        if (commit := newest_with.get(tuple(names[:number]))) is None:
+            raise CampaignFailed(f"no commit has the migrations up to {name} and no others")
+        versions.append(Version(name, _unpacked(commit, directory / name)))
+    return versions
 
 
 def _names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("m[0-9]*.py"))
 
 
-def _commit_before(name: str) -> str | None:
-    """The commit to which a migration was added."""
-    added = _git("log", "--diff-filter=A", "--format=%H", "--", f"models/migrations/{name}.py").split()
-    if not added:
-        return None
-    return _git("rev-parse", "--quiet", "--verify", f"{added[-1]}^").strip() or None
+def _newest_commits() -> dict[tuple[str, ...], str]:
+    """By the migrations that its code has, the newest commit. Not by when each was added: some grew side by side, and
+    were put in a row when they were merged."""
+    commits = _git("rev-list", "HEAD").split()
+    asked = "".join(f"{commit}:models/migrations\n" for commit in commits)
+    trees = [line.split()[0] for line in _git("cat-file", "--batch-check", given=asked).splitlines()]
+    newest: dict[str, str] = {}
+    for commit, tree in zip(commits, trees, strict=True):
+        newest.setdefault(tree, commit)
+    found: dict[tuple[str, ...], str] = {}
+    for tree, commit in newest.items():
+        names = (Path(name).stem for name in _git("ls-tree", "--name-only", tree).split())
+        found.setdefault(tuple(sorted(name for name in names if _NAME.fullmatch(name))), commit)
+    return found
 
 
 def _unpacked(commit: str, directory: Path) -> Path:
@@ -91,5 +107,7 @@ def _unpacked(commit: str, directory: Path) -> Path:
     return directory
 
 
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+def _git(*arguments: str, given: str = "") -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, input=given, capture_output=True, text=True, check=False
+    ).stdout

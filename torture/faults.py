@@ -64,9 +64,9 @@ class Figures:
     statements: dict[str, int] = field(default_factory=dict)
 
 
-def faults(*, small: bool) -> None:
-    for engine in ENGINES:
-        click.echo(f"  {alone(_of, engine, small)}")
+def faults(*, small: bool, engine: str | None = None) -> None:
+    for name in [engine] if engine else ENGINES:
+        click.echo(f"  {alone(_of, name, small)}")
 
 
 def _of(engine: str, small: bool) -> str:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -105,6 +106,8 @@ def serve_forks() -> None:
     """What the parent does: no thread and no event loop is there while it forks."""
     import server.cli  # noqa: PLC0415  (nobody else need wait for that)
 
+    send_soon()
+
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
@@ -114,6 +117,17 @@ def serve_forks() -> None:
         else:
             answer = os.fork() or _run(order, server.cli.main)
         print(answer, flush=True)
+
+
+def send_soon() -> None:
+    """Servers here live for less than a second: what is to be sent is looked for more often, and tried again sooner, so
+    that sending is killed too, and nobody waits for it for minutes."""
+    from resolvers import webhook_delivery  # noqa: PLC0415
+    from server import housekeeping  # noqa: PLC0415
+
+    housekeeping._SEND_EVERY = 0.1  # type: ignore[assignment]
+    webhook_delivery._LEASE = timedelta(seconds=1.5)
+    webhook_delivery._PAUSES = (timedelta(seconds=0.5),) * len(webhook_delivery._PAUSES)
 
 
 def _run(order: dict[str, Any], main: Any) -> int:

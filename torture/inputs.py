@@ -4,6 +4,7 @@ documented: a million inputs made out of good ones, by a seed that repeats them.
 import asyncio
 from collections.abc import Hashable
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -17,7 +18,8 @@ from torture.campaign import CampaignFailed
 from torture.doors import Door, doors, knock
 from torture.mutating import Mutator
 from torture.parsers import Parser, parsers
-from torture.staging import staged
+from torture.sockets import SHARE, Sockets
+from torture.staging import staged_and_logged
 
 SEED = 1
 CASES, FEW_CASES = 1_000_000, 4_000
@@ -67,8 +69,9 @@ def _read(parser: Parser, cases: int) -> Figure:
 
 def knock_everywhere(cases: int) -> list[Figure]:
     """Every door, likewise, of a server in this process."""
-    with TemporaryDirectory() as directory, staged(SqliteDatabases(Path(directory))) as stage:
-        return [_knocked(stage, door, cases * door.share // 1000) for door in doors(stage)]
+    with TemporaryDirectory() as directory, staged_and_logged(SqliteDatabases(Path(directory))) as (stage, log):
+        figures = [_knocked(stage, door, cases * door.share // 1000) for door in doors(stage)]
+        return [*figures, asyncio.run(_connect(stage, log, cases * SHARE // 1000))]
 
 
 def _knocked(stage: Stage, door: Door, cases: int) -> Figure:
@@ -89,6 +92,27 @@ async def _knock(app: Any, door: Door, cases: int) -> Figure:
             mutator.led_to(data, outcome)
             outcomes.add(outcome)
     return Figure(door.name, cases, len(outcomes), monotonic() - began)
+
+
+async def _connect(stage: Stage, log: StringIO, cases: int) -> Figure:
+    sockets, outcomes, began = Sockets(stage, SEED), set[Hashable](), monotonic()
+    for first in range(0, cases, _AT_ONCE):
+        sent = [sockets.next() for _ in range(min(_AT_ONCE, cases - first))]
+        answered = await asyncio.gather(*map(sockets.send, sent), return_exceptions=True)
+        for at, (data, outcome) in enumerate(zip(sent, answered, strict=True)):
+            if isinstance(outcome, Exception):
+                raise failed("sockets", first + at, data, outcome) from outcome
+            sockets.mutator.led_to(data, outcome)
+            outcomes.add(outcome)
+        try:
+            await sockets.ask()
+        except (AssertionError, OSError) as error:
+            raise failed("a good request after these", first, b"\n\n".join(sent), error) from error
+    try:
+        await sockets.come_to_rest(log)
+    except AssertionError as error:
+        raise CampaignFailed(f"sockets, after all of seed {SEED}: {error}") from None
+    return Figure("sockets", cases, len(outcomes), monotonic() - began)
 
 
 def failed(name: str, number: int, data: bytes, error: Exception) -> CampaignFailed:

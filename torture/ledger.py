@@ -40,7 +40,7 @@ class Ledger:
     changed: Counter[str] = field(default_factory=Counter)
     """How many have begun."""
     suspended: dict[str, bool] = field(default_factory=dict)
-    """Services, by id."""
+    """Services and identities, by id."""
     abandoned: list[str] = field(default_factory=list)
     """Names of credentials that were asked for, without an answer, and not asked for again."""
     allowed: list[tuple[float, Life]] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Ledger:
 
     def version(self, held: Held) -> tuple[int, ...]:
         """Another one once something begins to change on which depends whether it is let in."""
-        return tuple(self.changed[id_] for id_ in (held.id, *held.customer.services))
+        return tuple(self.changed[id_] for id_ in (held.id, *held.customer.services, held.customer.identity))
 
     def expect(self, event: str, subject: str, unknown: int = 0) -> None:
         """One more event of a type, and up to so many more where no answer came."""
@@ -77,7 +77,7 @@ class Ledger:
 
     def must_be_let_in(self, held: Held) -> bool | None:
         """None where nobody can say."""
-        service = held.customer.services[held.service]
-        if held.ended is not None or self.changing[held.id] or self.changing[service]:
+        needed = (held.customer.services[held.service], held.customer.identity)
+        if held.ended is not None or any(self.changing[id_] for id_ in (held.id, *needed)):
             return None
-        return not self.suspended.get(service) and "192.0.2.0/24" not in held.networks
+        return not any(self.suspended.get(id_) for id_ in needed) and "192.0.2.0/24" not in held.networks

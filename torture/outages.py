@@ -1,51 +1,58 @@
-"""The database goes away for real: its disk is full, the network between is cut, swallows or forgets connections, its
-backends are terminated, others hold its locks, and a standby takes over.
+"""The database goes away for real: its disk is full or read-only, the network between is cut, swallows or forgets
+connections, its backends are terminated, others hold its locks, and a standby takes over.
 
 What must hold: while it can't be asked everybody is told so, soon; nobody is let in whose revocation was acknowledged;
 what was acknowledged is there; and all works again, by itself, as soon as the database does.
 """
 
 import asyncio
-import resource
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
 from unittest.mock import patch
 
 import asyncpg
 import click
-import httpx
 
 from models import database, postgres_engine
 from tests.access.stage import Stage
-from tests.plugins.database import SqliteDatabases
 from tests.postgres import Databases, Postgres, running_postgres
 from torture.campaign import CampaignFailed
-from torture.faults import _in_use, is_success, is_unavailable
+from torture.disk_outages import (
+    full_disk,
+    full_disk_of_postgres,
+    read_only_disk,
+    started_where_nothing_can_be_written,
+)
+from torture.faults import is_success, is_unavailable
 from torture.network import Network, State
+from torture.requested import AT_ONCE, PATIENCE, back_within, requests, require
 from torture.staging import alone, staged
 
 # In the place of the server's own 20, 10, 10 and 10 seconds, which nobody wants to wait for so often.
 _SECONDS = 2
-_PATIENCE = 30
-# More than the pool has connections, with four requests each.
-_AT_ONCE = 6
-Send = Callable[[], httpx.Response]
 
 
 def outages(*, small: bool) -> None:
-    click.echo(f"  {alone(full_disk)}")
+    click.echo(alone(on_sqlite, small))
     click.echo(alone(on_postgres, small))
+
+
+def on_sqlite(small: bool) -> str:
+    """What there is to lose of SQLite is its disk, line by line."""
+    more = [] if small else [read_only_disk()]
+    return _lines([full_disk(small=small), *more, started_where_nothing_can_be_written()])
 
 
 def on_postgres(small: bool) -> str:
     """The rest of the campaign, line by line."""
-    return "\n".join(f"  {each}" for each in _on_postgres(small))
+    return _lines([*_on_postgres(small), *([] if small else [full_disk_of_postgres()])])
+
+
+def _lines(told: Iterable[str]) -> str:
+    return "\n".join(f"  {each}" for each in told)
 
 
 def _on_postgres(small: bool) -> Iterator[str]:
@@ -76,69 +83,26 @@ def _through(network: Network, primary: Postgres) -> Databases:
     return Databases(f"{user}@127.0.0.1:{network.port}")
 
 
-def requests(stage: Stage) -> Mapping[str, Send]:
-    """Something that changes, something that reads, and somebody who logs in and one who is checked."""
-    url, operator = stage.play.server.url, stage.operator
-    key, secret = stage.mine.keys["apiKey"], stage.mine.keys["apiSecret"]
-    create = "mutation ($name: String!) { createAccount(input: {name: $name}) { account { id } userErrors { code } } }"
-    gateway = {"X-Sealkey-Gateway-Token": stage.mine.gateway_token}
-
-    def graphql(query: str, **variables: Any) -> httpx.Response:
-        body = {"query": query, "variables": variables}
-        return httpx.post(f"{url}/graphql", json=body, headers=operator.headers, timeout=60)
-
-    return {
-        "a change": lambda: graphql(create, name=stage.unique("outage")),
-        "a list": partial(graphql, "{ credentials { nodes { id } } }"),
-        "a login": lambda: httpx.post(f"{url}/v2/login", json={"api_key": key, "api_secret": secret}, timeout=60),
-        "a check": lambda: httpx.get(f"{url}/verify", auth=(key, secret), headers=gateway, timeout=60),
-    }
-
-
 def network_is(stage: Stage, network: Network, state: State) -> str:
     asked = requests(stage)
     for name, send in asked.items():
-        _require(name, send())
+        require(name, send())
     network.become(state)
     began = monotonic()
     sleep(0 if state in {State.WHOLE, State.SLOW} else 1)  # what is remembered is believed for less than that
     longest = 0.0
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for answer in pool.map(lambda send: send(), [*asked.values()] * _AT_ONCE):
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for answer in pool.map(lambda send: send(), [*asked.values()] * AT_ONCE):
             if state in {State.WHOLE, State.SLOW}:
-                _require(state, answer)
+                require(state, answer)
             elif not is_unavailable(answer) and not (state is State.HALF_OPEN and is_success(answer)):
                 raise CampaignFailed(f"{state}: {answer.request.url} {answer.status_code} {answer.text}")
             longest = max(longest, answer.elapsed.total_seconds())
     gone_for = monotonic() - began
     network.become(State.WHOLE)
-    back = _back_within(stage, asked)
-    answers = f"{len(asked) * _AT_ONCE} answers, the slowest after {longest:.1f} s"
+    back = back_within(stage, asked)
+    answers = f"{len(asked) * AT_ONCE} answers, the slowest after {longest:.1f} s"
     return f"the network {state} for {gone_for:.1f} s: {answers}; all well {back:.1f} s after"
-
-
-def _require(name: str, answer: httpx.Response) -> None:
-    if not is_success(answer):
-        raise CampaignFailed(f"{name}: {answer.request.url} {answer.status_code} {answer.text}")
-
-
-def _back_within(stage: Stage, asked: Mapping[str, Send]) -> float:
-    """Seconds until everything succeeds, as often as there are connections, and each of these is back."""
-    began = monotonic()
-    for name, send in asked.items():
-        while not is_success(answer := send()):
-            if monotonic() - began > _PATIENCE:
-                raise CampaignFailed(f"{name} does not come back: {answer.status_code} {answer.text}")
-            sleep(0.02)
-    back = monotonic() - began
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for answer in pool.map(lambda send: send(), [*asked.values()] * _AT_ONCE):
-            _require("afterwards", answer)
-    while (held := stage.play.server.run(_in_use)) > 1:  # which hears of changes
-        if monotonic() - began > 2 * _PATIENCE:
-            raise CampaignFailed(f"{held} connections were not given back")
-        sleep(0.05)
-    return back
 
 
 def terminated(stage: Stage, primary: Postgres, times: int) -> str:
@@ -156,7 +120,7 @@ def terminated(stage: Stage, primary: Postgres, times: int) -> str:
                 if not is_success(answer) and not is_unavailable(answer):
                     raise CampaignFailed(f"a backend was terminated: {answer.status_code} {answer.text}")
                 made, lost = made + is_success(answer), lost + is_unavailable(answer)
-    _back_within(stage, requests(stage))
+    back_within(stage, requests(stage))
     told = rows.execute("SELECT count(*) FROM audit_events WHERE type = 'account.created'")[0][0]
     here = rows.execute("SELECT count(*) FROM accounts")[0][0]
     if here - before < made or here != told:
@@ -186,7 +150,7 @@ def locked_out(stage: Stage, primary: Postgres) -> str:
         return max(answer.elapsed.total_seconds() for answer in answers)
 
     waited = asyncio.run(hold())
-    _require("after a lock", create())
+    require("after a lock", create())
     return f"locks held by somebody else: told to try again after {waited:.2f} s"
 
 
@@ -206,19 +170,19 @@ def failover(*, synchronous: bool) -> str:
             _wait_for(lambda: not _ask(primary, "SELECT count(*) FROM pg_stat_replication"))
         names = _acknowledged(stage)
         check = requests(stage)["a check"]
-        _require("a check", check())
+        require("a check", check())
         primary.kill()
         began = monotonic()
         standby.promote()
         network.lead_to(standby.port)
-        _back_within(stage, requests(stage))
+        back_within(stage, requests(stage))
         took = monotonic() - began
         kept = _kept(stage, names)
         if synchronous and kept < len(names):
             raise CampaignFailed(f"of {len(names)} accounts acknowledged {kept} are there")
         if not synchronous and kept:
             raise CampaignFailed(f"{kept} accounts should have been lost")
-        _require("a check", check())
+        require("a check", check())
         stage.operator.do("revokeCredential", "credential { id }", credentialId=stage.mine.ids["Credential"])
         if (answer := check()).status_code != 401:
             raise CampaignFailed(f"revoked on the new server, and answered {answer.status_code}")
@@ -263,45 +227,8 @@ def _ask(server: Postgres, question: str) -> Any:
 
 
 def _wait_for(holds: Callable[[], bool]) -> None:
-    give_up = monotonic() + _PATIENCE
+    give_up = monotonic() + PATIENCE
     while not holds():
         if monotonic() > give_up:
             raise CampaignFailed("the standby is not where it should be")
         sleep(0.05)
-
-
-def full_disk() -> str:
-    """SQLite's file may not grow any further, and then may again."""
-    with TemporaryDirectory() as directory, staged(SqliteDatabases(Path(directory))) as stage:
-        asked = requests(stage)
-        refused, made = 0, 0
-        with _no_file_larger_than(_largest(Path(directory)) + 500_000):
-            while refused < 3:
-                answer = asked["a change"]()
-                if not is_success(answer) and not is_unavailable(answer):
-                    raise CampaignFailed(f"a full disk: {answer.status_code} {answer.text}")
-                made, refused = made + is_success(answer), refused + is_unavailable(answer)
-            _require("a list, on a full disk", asked["a list"]())
-            _require("a check, on a full disk", asked["a check"]())
-        for name, send in asked.items():
-            _require(f"{name}, with room again", send())
-        there = stage.play.rows.execute("SELECT count(*) FROM accounts WHERE name LIKE 'outage%'")[0][0]
-        whole = stage.play.rows.execute("PRAGMA integrity_check")[0][0]
-        if there != made + 1 or whole != "ok":
-            raise CampaignFailed(f"{made + 1} accounts were acknowledged, {there} are there; the file is {whole}")
-    return f"a full disk: {made} changes until it was, then told to try again; reading and checking went on"
-
-
-def _largest(directory: Path) -> int:
-    return max(file.stat().st_size for file in directory.iterdir())
-
-
-@contextmanager
-def _no_file_larger_than(size: int) -> Iterator[None]:
-    """In this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

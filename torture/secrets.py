@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from tempfile import TemporaryDirectory
@@ -23,6 +24,7 @@ from urllib.parse import quote, urlencode
 import click
 import httpx
 from graphql import GraphQLNamedType
+from pydantic import SecretStr
 
 from tests.access.api import Field, all_fields, document, variables
 from tests.access.api import Path as Way
@@ -30,8 +32,9 @@ from tests.access.stage import Stage
 from tests.access.tables import opened
 from tests.auth.crypto import keys
 from tests.plugins.database import Databases
-from tests.server.test_canary import left_by
+from tests.server.test_canary import is_kept, left_by
 from tests.support.command import Serving
+from tests.support.receiver import running_receiver
 from torture.campaign import CampaignFailed
 from torture.faults import Figures, Trial, cases
 from torture.injection import KINDS, injecting
@@ -39,12 +42,21 @@ from torture.staging import ENGINES, alone, databases_of, staged_and_logged
 from torture.traces import traces
 
 # What hands over a secret in an answer.
-_HANDED_OVER = {"sessionToken", "token", "invitationToken", "accessToken", "access_token", "apiSecret", "secret"}
+_HANDED_OVER = {
+    *("sessionToken", "token", "invitationToken", "accessToken", "access_token", "apiSecret", "secret"),
+    "signingSecret",
+}
+# What is in an address of a webhook that only the receiver is to know: it is kept and shown, where the endpoint is.
+_ADDRESS = "webhook address"
+_KEPT = {_ADDRESS: ("the endpoints", "the database's files", "the statements of endpoints")}
 # Of each kind so many are looked for.
 _LOOKED_FOR, _FEW = 6, 1
 _SMALL = ("signIn", "generateCredential", "node")
 
 
+_NEW_ENDPOINT = """mutation ($input: CreateWebhookEndpointInput!) {
+    createWebhookEndpoint(input: $input) { endpoint { url } signingSecret userErrors { field code message } }
+}"""
 _STATEMENTS = logging.getLogger("tortoise.db_client")
 _DEBUGGING = """
 import logging, sys
@@ -65,6 +77,8 @@ class Witness:
     secrets: dict[str, dict[str, set[int]]] = field(default_factory=dict)
     answers: list[bytes] = field(default_factory=list)
     places: dict[str, bytes] = field(default_factory=dict)
+    # Whose Authorization may read addresses of webhooks.
+    readers: set[str] = field(default_factory=set)
     # Answers that tell a name of the document's, as GraphQL's do.
     told_names: set[int] = field(default_factory=set)
 
@@ -79,23 +93,40 @@ class Witness:
         if "json" in answer.headers.get("content-type", ""):
             for kind, secret in handed_over(answer.json()):
                 self.secrets.setdefault(kind, {}).setdefault(secret, set()).add(number)
+            self._saw_addresses(answer, number)
+
+    def _saw_addresses(self, answer: httpx.Response, number: int) -> None:
+        if answer.request.headers.get("Authorization") in self.readers:
+            for address, answers in self.secrets.get(_ADDRESS, {}).items():
+                if any(address in url for url in _urls(answer.json())):
+                    answers.add(number)
+
+
+def _urls(body: Any) -> Iterator[str]:
+    for name, value in _texts(body):
+        if name == "url":
+            yield value
 
 
 def handed_over(body: Any) -> Iterator[tuple[str, str]]:
+    return ((name, value) for name, value in _texts(body) if name in _HANDED_OVER)
+
+
+def _texts(body: Any) -> Iterator[tuple[str, str]]:
     match body:
         case dict():
             for name, value in body.items():
-                if name in _HANDED_OVER and isinstance(value, str):
+                if isinstance(value, str):
                     yield name, value
-                yield from handed_over(value)
+                yield from _texts(value)
         case list():
             for each in body:
-                yield from handed_over(each)
+                yield from _texts(each)
 
 
-def secrets(*, small: bool) -> None:
-    for engine in ENGINES:
-        click.echo(f"  {alone(_of, engine, small)}")
+def secrets(*, small: bool, engine: str | None = None) -> None:
+    for name in [engine] if engine else ENGINES:
+        click.echo(f"  {alone(_of, name, small)}")
 
 
 def _of(engine: str, small: bool) -> str:
@@ -117,7 +148,7 @@ def of_a_process(databases: Databases, directory: Path) -> str:
         raise CampaignFailed("the process is searched, but has logged no statement")
     for name, secret in left.secrets.items():
         for place, text in left.places.items():
-            if at := _first(traces(secret), text):
+            if not is_kept(name, place) and (at := _first(traces(secret), text)):
                 raise CampaignFailed(f"{name} is in {place}: {text[max(0, at - 300) : at + 100]!r}")
     size = sum(map(len, left.places.values()))
     return f"{len(left.secrets)} secrets in none of {size:,} bytes that a process with debugging left"
@@ -126,11 +157,19 @@ def of_a_process(databases: Databases, directory: Path) -> str:
 def on(databases: Databases, engine: str, *, small: bool) -> str:
     """The campaign on one engine, by what was seen."""
     witness = Witness()
+    settings = {
+        name: SecretStr(witness.learn(name, token_urlsafe(24))) for name in ("metrics_token", "keys_passphrase")
+    }
+    networks = (ip_network("127.0.0.0/8"),)
     with (
         injecting() as injection,
         seeing_everything(witness),
-        staged_and_logged(databases, notifications=False) as (stage, log),
+        staged_and_logged(databases, notifications=False, webhook_allowed_networks=networks, **settings) as (
+            stage,
+            log,
+        ),
     ):
+        tell_receivers(stage, witness)
         thrown = list(canaries(stage, witness).values())[-2 if small else 0 :]
         asyncio.run_coroutine_threadsafe(_debug_the_loop(), stage.play.server.loop).result()
         for field_ in all_fields():
@@ -142,7 +181,7 @@ def on(databases: Databases, engine: str, *, small: bool) -> str:
             trial = Trial(stage, tables, http, injection, Figures(), small=True)
             for case in cases(stage, ("login",) if small else ()):
                 trial.of(case, KINDS[engine])
-        look(stage, witness, log.getvalue().encode())
+        look(stage, witness, log.getvalue().encode(), settings["metrics_token"].get_secret_value())
     return judge(witness, _FEW if small else _LOOKED_FOR)
 
 
@@ -184,6 +223,9 @@ def canaries(stage: Stage, witness: Witness) -> dict[str, str]:
         "password": f"pass {token_urlsafe(16)} \"ß<&%'\\ {token_urlsafe(16)}",
         "idempotency key": token_urlsafe(24),
         "private key": keys.private_pem(),
+        "invitation token": stage.invite("MEMBER", account=stage.play.alder)["invitationToken"],
+        "personal access token": stage.token(stage.play.member, ["READ_SERVICES"])["token"],
+        **{kind: next(iter(witness.secrets[kind])) for kind in ("signingSecret", "metrics_token", "keys_passphrase")},
         "OpenID token": ".".join(token_urlsafe(30) for _ in range(3)),
     }
     server = json.loads((stage.play.server.data_dir / "server-keys.json").read_text())["keys"]
@@ -195,6 +237,27 @@ def canaries(stage: Stage, witness: Witness) -> dict[str, str]:
         # Of a PEM file a line is as bad as all of it.
         witness.learn(kind, "".join(canary.splitlines()[2:-1]) if kind == "private key" else canary)
     return made
+
+
+def tell_receivers(stage: Stage, witness: Witness) -> None:
+    """Messages are sent to one that takes them, one that does not and one that is not there, at addresses with a secret
+    in each; who may read what became of it does."""
+    administrator = stage.play.administrator
+    witness.readers = {each.headers["Authorization"] for each in (administrator, stage.operator, stage.play.auditor)}
+    with running_receiver() as receiver:
+        receiver.answer = lambda message: 500 if "refused" in message.path else 204
+        for url in (receiver.url("/taken"), receiver.url("/refused"), "http://127.0.0.1:9/away"):
+            address = witness.learn(_ADDRESS, token_urlsafe(24))
+            hook = {"url": f"{url}/{address}?token={address}", "eventTypes": ["CREDENTIAL_GENERATED"]}
+            administrator.do("createWebhookEndpoint", "endpoint { id url } signingSecret", **hook)
+        stage.credential(stage.play.member, stage.play.alder, "told")
+        stage.play.server.keep_house()
+        if len(receiver.take()) != 2:
+            raise CampaignFailed("addresses are searched for, but nothing was sent there")
+    bad = {"url": f"https://user:{address}@receiver.example/#{address}", "eventTypes": ["CREDENTIAL_GENERATED"]}
+    for client in stage.clients.values():
+        client.post("{ webhookEndpoints { nodes { url } } auditEvents(last: 100) { nodes { type summary } } }")
+        client.post(_NEW_ENDPOINT, {"input": bad})
 
 
 def throw(stage: Stage, asked: Field, thrown: Collection[str]) -> None:
@@ -302,20 +365,24 @@ def _headers(line: str, canary: str) -> Iterator[dict[str, str]]:
     yield {"X-Sealkey-Gateway-Token": line, "X-Sealkey-Client-Address": line, "X-Sealkey-Service-Required": line}
 
 
-def look(stage: Stage, witness: Witness, log: bytes) -> None:
+def look(stage: Stage, witness: Witness, log: bytes, metrics_token: str) -> None:
     """All that is left of it: the log, every row, and the bytes of the database's files."""
     play = stage.play
     if stage.mine.keys["apiKey"].encode() not in log:  # which is public, and a statement's value
         raise CampaignFailed("the log is searched, but has no statements' values in it")
-    witness.places["the log"] = log
-    witness.places["the rows"] = repr(play.rows.dump()).encode()
+    # Here with their values, which no setting shows; `of_a_process` reads what others do.
+    of_endpoints = [line for line in log.splitlines() if b"webhook_endpoints" in line]
+    witness.places["the statements of endpoints"] = b"\n".join(of_endpoints)
+    witness.places["the log"] = b"\n".join(line for line in log.splitlines() if b"webhook_endpoints" not in line)
+    rows = play.rows.dump()
+    witness.places["the endpoints"] = repr(rows.pop("webhook_endpoints")).encode()
+    witness.places["the rows"] = repr(rows).encode()
     if play.rows.engine == "sqlite":
         file = Path(play.server.database_url.removeprefix("sqlite://"))
         files = sorted(file.parent.glob(f"{file.name}*"))  # with the journal
         witness.places["the database's files"] = b"".join(each.read_bytes() for each in files)
-    metrics = httpx.get(f"{play.server.url}/metrics")
-    if metrics.is_success:
-        witness.places["the metrics"] = metrics.content
+    metrics = httpx.get(f"{play.server.url}/metrics", headers={"Authorization": f"Bearer {metrics_token}"})
+    witness.places["the metrics"] = metrics.raise_for_status().content
     processes = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     witness.places["the processes' arguments"] = b"\n".join(processes)
 
@@ -325,7 +392,7 @@ def judge(witness: Witness, most: int) -> str:
     for kind, secret in looked_for:
         shows = traces(secret, every=4)
         for place, text in witness.places.items():
-            if at := _first(shows, text):
+            if place not in _KEPT.get(kind, ()) and (at := _first(shows, text)):
                 raise CampaignFailed(f"a {kind} is in {place}: {text[max(0, at - 300) : at + 100]!r}")
         allowed = witness.secrets[kind][secret] | (witness.told_names if kind == "a name" else set())
         for number, answer in enumerate(witness.answers):

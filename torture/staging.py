@@ -15,7 +15,7 @@ from unittest.mock import patch
 from argon2 import PasswordHasher
 
 from auth import passwords
-from models.database import migrate
+from models.migrating import migrate
 from server import housekeeping
 from tests.access.stage import Stage
 from tests.plugins.database import Databases, SqliteDatabases

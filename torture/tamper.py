@@ -63,9 +63,9 @@ class MemoryChain:
         return self.its_head
 
 
-def tamper(*, small: bool) -> None:
-    """Both engines, a chain of 1,000 events; small: 24 on SQLite."""
-    on_each_engine(_tamper, small=small)
+def tamper(*, small: bool, engine: str | None = None) -> None:
+    """Both engines, a chain of 1,000 events; small: 24, on SQLite where none is named."""
+    on_each_engine(_tamper, small=small, engine=engine)
 
 
 def _tamper(url: str, data_dir: Path, small: bool) -> None:

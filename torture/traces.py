@@ -12,7 +12,7 @@ PIECE = 12
 
 def kernel(secret: str) -> str:
     """What is random in a secret: not the beginning of a token, and of a JWT the signature."""
-    return re.sub(r"^sealkey_[a-z]+_", "", secret).rpartition(".")[2]
+    return re.sub(r"^(sealkey_[a-z]+|whsec)_", "", secret).rpartition(".")[2]
 
 
 def traces(secret: str, every: int = 1) -> set[bytes]:

@@ -4,7 +4,8 @@ For each earlier version that the repository has, on both engines: a server of t
 in, generates, logs in, lists and revokes without pause; the newest server is started on the same database, which
 upgrades it; from then on both are used, each by a customer, then the old one is started once more. Every row from
 before must be there unchanged, every change that was acknowledged must count at both, and nobody may be told of an
-error. Then upgrades that are killed: old or new is what they leave.
+error; and the newest version verifies the audit log that both wrote. Then upgrades that are killed: old or new is what
+they leave.
 """
 
 import asyncio
@@ -180,10 +181,20 @@ def _rolling(version: Version, url: str, directory: Path, *, small: bool) -> Non
                 _confirm(version, rows, before, settled, [first, second], [old, new])
     if not small:
         _start_again(version, settings, world, first)
+    verified = _verified(version, settings)
     print(
         f"  {rows.engine}, from {version.last_migration}: {first.loops} rounds at the old server (the slowest "
-        f"{first.slowest:.2f} s), {second.loops} at the new one, which started in {took:.1f} s; nothing lost"
+        f"{first.slowest:.2f} s), {second.loops} at the new one, which started in {took:.1f} s; nothing lost; "
+        f"{verified}"
     )
+
+
+def _verified(version: Version, settings: dict[str, str]) -> str:
+    """What the newest version says of the audit log, which both wrote in turn."""
+    try:
+        return newest().run("audit", "verify", **settings).strip()
+    except subprocess.CalledProcessError as error:
+        raise CampaignFailed(f"from {version.last_migration}: {error.stdout}{error.stderr}") from None
 
 
 def _start_again(version: Version, settings: dict[str, str], world: World, customer: Customer) -> None:

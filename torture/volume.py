@@ -42,9 +42,9 @@ class Ran:
     written: float
 
 
-def volume(*, small: bool) -> None:
-    """Both engines, 1,000,000 events; small: 20,000 on SQLite."""
-    on_each_engine(_volume, small=small)
+def volume(*, small: bool, engine: str | None = None) -> None:
+    """Both engines, 1,000,000 events; small: 20,000, on SQLite where none is named."""
+    on_each_engine(_volume, small=small, engine=engine)
 
 
 def _volume(url: str, data_dir: Path, small: bool) -> None:

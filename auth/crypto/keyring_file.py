@@ -16,8 +16,8 @@ _UNSEALED = Unsealed()
 
 
 def load_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
-    """The keys in a file, made first (mode 0600) if there is none. Any number of processes may start at once: one
-    makes the file, all read it. Raises KeyringUnreadable."""
+    """The keys of a new deployment, in a file that is made first (mode 0600) if there is none. Any number of processes
+    may start at once: one makes the file, all read it. Raises KeyringUnreadable."""
     if not path.exists():
         _write_once(path, sealing.seal(generate_keyring()))
     return read_keyring_file(path, sealing)
@@ -26,7 +26,10 @@ def load_keyring(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
 def read_keyring_file(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
     """The keys in a file that must be there. Raises KeyringUnreadable."""
     if not path.exists():
-        raise KeyringUnreadable(f"{path} is not there; the server makes it when it first starts")
+        raise KeyringUnreadable(
+            f"{path} is not there: put back the backup of the server's keys; a server makes them only where its "
+            "database knows none yet"
+        )
     try:
         return read_keyring(sealing.open(_read(path)))
     except KeyringUnreadable as error:
@@ -69,12 +72,13 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def replace_keyring(path: Path, data: bytes, sealing: Sealing = _UNSEALED) -> None:
-    """Changes what a key file holds, sealed again where it is. Whoever reads it meanwhile, and whoever starts after a
-    crash at any point, finds the whole of the old file or the whole of the new one. Raises KeyringUnreadable."""
-    real, sealed = path.resolve(), sealing.seal(data)
+def replace_keyring(path: Path, content: bytes) -> None:
+    """Changes what a key file holds: `content` is written as it is, so it is sealed before where the file is to be.
+    Whoever reads the file meanwhile, and whoever starts after a crash at any point, finds the whole of the old one or
+    the whole of the new one."""
+    real = path.resolve()
     # The server's user may be another than who changes it: the new file is whose the old one was.
-    _put(real, sealed, real.stat())
+    _put(real, content, real.stat())
 
 
 def _write_once(path: Path, data: bytes) -> None:

@@ -21,7 +21,7 @@ from tests.plugins.database import Databases
 from tests.plugins.play import Template
 from tests.support import samples
 from tests.support.command import SEALKEY, environment, error_of, run
-from tests.support.rows import Rows, row_id
+from tests.support.rows import Rows, literal, row_id
 from tests.support.server import START
 from tests.support.world import World
 from torture.chains import SqliteDatabase
@@ -323,3 +323,38 @@ def test_a_terminal_shows_how_far_it_is(there: Deployment) -> None:
     assert "Verifying" in shown
     assert "100%" in shown
     assert done.stdout.startswith(b"3 logs with ")
+
+
+@pytest.mark.engine("sqlite")
+def test_an_event_that_can_t_be_written_to_a_file_is_told_and_no_half_of_one_is_left(
+    there: Deployment, tmp_path: Path
+) -> None:
+    """What nobody but a person with the file of the database can have put there."""
+    database, chain, file = SqliteDatabase(there.rows.url), row_id(there.alder), tmp_path / "log"
+    for column, value in {"summary": "CAST(x'ff' AS TEXT)", "actor_id": "'nobody'", "occurred_at": "'then'"}.items():
+        where = f"WHERE chain_id = '{chain}' AND sequence = 2"
+        ((before,),) = there.rows.execute(f"SELECT {column} FROM audit_events {where}")
+        database.execute(f"UPDATE audit_events SET {column} = {value} {where}")
+        told = error_of(there.audit("export", "--account", "Alder", "--output", file))
+        assert told.startswith(f"Of the events 1 to {there.size(there.alder)} of {there.alder} one can't be read"), (
+            column
+        )
+        assert "`sealkey audit verify`" in told
+        assert not file.exists()
+        database.execute(f"UPDATE audit_events SET {column} = {literal(before)} {where}")
+
+
+@pytest.mark.engine("sqlite")
+def test_an_account_that_is_gone_with_all_of_its_log_is_told_by_a_checkpoint_alone(
+    there: Deployment, tmp_path: Path
+) -> None:
+    database, birch = SqliteDatabase(there.rows.url), row_id(there.birch)
+    assert there.audit("checkpoint", "--directory", tmp_path).exit_code == 0
+    for table, column in (("audit_events", "chain_id"), ("audit_chains", "id"), ("accounts", "id")):
+        database.execute(f"DELETE FROM {table} WHERE {column} = '{birch}'")
+    assert there.audit("verify").exit_code == 0
+    told = there.audit("verify", "--checkpoint", tmp_path / f"{there.birch}.checkpoint")
+    assert told.exit_code == 1
+    assert told.stderr.startswith(
+        f"{there.birch}: event 0: head altered: the head of the chain and all that it had are gone"
+    )

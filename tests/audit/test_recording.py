@@ -25,6 +25,15 @@ ACTS: dict[str, Callable[[Play], Any]] = {
     "revoke": lambda play: play.member.do(
         "revokeCredential", "credential { id }", credentialId=credential(play), reason="SUPERSEDED"
     ),
+    "revoke all that follow one another": lambda play: play.member.do(
+        "revokeCredential", "credential { id }", credentialId=credential(play), reason="KEY_COMPROMISE", lineage=True
+    ),
+    "renew what had expired": lambda play: play.operator.do(
+        "renewService",
+        "service { id }",
+        serviceId=play.alder.services["certificates"],
+        expiresAt=play.clock.in_(days=90),
+    ),
     "change a policy": lambda play: play.administrator.do(
         "updateCredentialPolicy", "account { id }", accountId=play.alder.id, maxActiveCredentialsPerUser=1
     ),
@@ -36,6 +45,13 @@ ACTS: dict[str, Callable[[Play], Any]] = {
     ),
     "cancel": lambda play: play.operator.do(
         "cancelService", "service { id }", serviceId=play.alder.services["certificates"]
+    ),
+}
+
+BEFORE: dict[str, Callable[[Play], Any]] = {
+    "revoke all that follow one another": ACTS["rotate"],
+    "renew what had expired": lambda play: play.rows.execute(
+        "UPDATE services SET starts_at = '2025-01-01 00:00:00+00:00', expires_at = '2025-01-02 00:00:00+00:00'"
     ),
 }
 
@@ -52,9 +68,17 @@ def rotation(play: Play) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ACTS)
 def test_nothing_else_is_written_once_the_log_is_held(play: Play, name: str) -> None:
     play.generate()
+    if name in BEFORE:
+        BEFORE[name](play)
     with statements() as run:
         ACTS[name](play)
     holds = [place for place, statement in enumerate(run) if re.search(r'FROM "?audit_chains', statement)]
     assert holds
     written = [re.match(r'(?:INSERT INTO|UPDATE|DELETE FROM) "?(\w+)', statement) for statement in run[holds[0] :]]
-    assert {"audit_events", "audit_chains"} <= {found[1] for found in written if found} <= RECORDING
+    tables = [found[1] for found in written if found]
+    assert {"audit_events", "audit_chains"} <= set(tables) <= RECORDING
+    # For all that is recorded in a transaction the chain is held once, and then, last of all, the epoch.
+    assert len(holds) == tables.count("audit_chains") == 1
+    assert tables.count("check_epoch") <= 1
+    if "check_epoch" in tables:
+        assert set(tables[tables.index("check_epoch") :]) == {"check_epoch", "check_changes"}

@@ -37,4 +37,6 @@ def test_a_list_that_lacks_something_is_refused(tmp_path: Path, parts: str, miss
 
 def test_every_package_of_the_lock_is_looked_for() -> None:
     text = (ROOT / "requirements.lock").read_text()
+    # What is asked advisories about is all of it, and what traces take besides.
+    assert sbom.locked(text).items() <= sbom.locked((ROOT / "requirements-tracing.lock").read_text()).items()
     assert len(sbom.locked(text)) == text.count("==") - text.count("python_version ==") - text.count(" == '") > 20

@@ -556,6 +556,7 @@ DANGLING: dict[str, tuple[str, samples.Row]] = {
     "credential_usage.credential_id": ("credential_usage", samples.usage(SOMEBODY_ELSE)),
     "webhook_endpoints.account_id": ("webhook_endpoints", samples.webhook_endpoint(SOMEBODY_ELSE, KEY)),
     "webhook_endpoints.sealing_key_id": ("webhook_endpoints", samples.webhook_endpoint(ACCOUNT, "key-2")),
+    "webhook_announcements.account_id": ("webhook_announcements", samples.webhook_announcement(SOMEBODY_ELSE)),
     "webhook_deliveries.endpoint_id": ("webhook_deliveries", samples.webhook_delivery(SOMEBODY_ELSE)),
     "audit_events.chain_id": ("audit_events", samples.audit_event(SOMEBODY_ELSE, 1, KEY)),
     "audit_events.actor_id": ("audit_events", samples.audit_event(ACCOUNT, 2, KEY, actor_id=SOMEBODY_ELSE)),

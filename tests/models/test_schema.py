@@ -294,6 +294,17 @@ users
     unique index users_oidc (oidc_issuer, oidc_subject) where oidc_subject IS NOT NULL
     trigger users_keep_their_account before update
 
+webhook_announcements
+    id: integer
+    account_id: uuid of accounts
+    party: varchar(8)
+    party_id: uuid
+    blockers: varchar(200)
+    occurred_at: instant
+    told_upto: uuid or null
+    key (id)
+    index webhook_announcements_account (account_id, id)
+
 webhook_deliveries
     id: uuid
     endpoint_id: uuid of webhook_endpoints

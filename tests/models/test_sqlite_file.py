@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import pwd
 import shutil
 import sqlite3
 import stat
@@ -22,6 +23,7 @@ from models.sqlite_file import back_up
 from tests.models.stocked import stock
 from tests.support.command import SEALKEY, environment, error_of, run
 from tests.support.rows import Rows
+from tests.support.small_disk import needs_small_disk, run_on_small_disk
 
 pytestmark = pytest.mark.engine("sqlite")
 
@@ -220,6 +222,14 @@ def test_what_is_damaged_is_not_served_from(database_url: str, file: Path, tmp_p
     assert "Put a backup in its place" in refused
 
 
+@pytest.mark.parametrize("command", [["serve"], ["db", "backup", "copy"]])
+def test_what_can_t_be_had_now_is_not_told_to_be_damaged(database_url: str, file: Path, command: list[str]) -> None:
+    (in_the_way := file.with_name(f"{file.name}-wal")).mkdir()
+    refused = error_of(run(file.parent, *command, database_url=database_url))
+    in_the_way.rmdir()
+    assert refused == f"The database {file} can't be used: unable to open database file (SQLITE_CANTOPEN)."
+
+
 @pytest.mark.parametrize("command", [["serve"], ["demo"], ["db", "upgrade"], ["db", "backup", "copy"]])
 def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "sealkey.sqlite3").write_text("no database at all, " * 1000)
@@ -238,6 +248,39 @@ def test_of_postgresql_its_own_programs_take_care(tmp_path: Path, command: str, 
     arguments = [str(tmp_path / "copy")] if command == "backup" else []
     told = error_of(run(tmp_path, "db", command, *arguments, database_url="postgres://a:hunter2@b/c"))
     assert told == f"This is for SQLite. The database is PostgreSQL: use its own {instead}."
+
+
+# ---------------------------------------------------------------- a full disk
+
+ON_A_FULL_DISK = """
+import os, shutil
+from pathlib import Path
+from tests.support.command import error_of, run
+from tests.support.small_disk import fill
+disk, beside, sound = map(Path, {paths!r})
+url = f"sqlite://{{disk}}/sealkey.sqlite3"
+run(beside, "operator", "create", "--email", "o@a.example", stdin="long enough a word", database_url=url)
+fill(disk)
+for command in (["db", "check"], ["serve"], ["db", "backup", str(beside / "copy")], ["audit", "verify"]):
+    print(error_of(run(beside, *command, database_url=url)))
+print(error_of(run(beside, "db", "backup", str(disk / "copy"), database_url=f"sqlite://{{sound}}")))
+os.truncate(disk / "filler", (disk / "filler").stat().st_size - 45_000)  # enough to read, and not to write
+print(error_of(run(beside, "audit", "export", "--output", str(beside / "x.csv"), database_url=url)))
+"""
+
+
+@needs_small_disk
+def test_a_full_disk_is_not_taken_for_damage(file: Path, tmp_path: Path) -> None:
+    disk, beside = tmp_path / "disk", tmp_path / "data"
+    disk.mkdir()
+    script = ON_A_FULL_DISK.format(paths=[str(disk), str(beside), str(file)])
+    *of_the_database, of_the_copy, at_the_commit = run_on_small_disk(disk, script).splitlines()
+    told = (
+        "The disk that {} is on is full: make room there. The database is not damaged, and needs no backup in its "
+        "place."
+    )
+    assert [*of_the_database, at_the_commit] == [told.format(disk / "sealkey.sqlite3")] * 5
+    assert of_the_copy == told.format(disk / "copy.partial")
 
 
 # ---------------------------------------------------------------- where it is
@@ -259,13 +302,22 @@ def test_a_file_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     assert run(tmp_path / "near", "db", "upgrade").exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["sealkey.sqlite3", ""])
-def test_a_file_that_can_not_be_written_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode", "command"),
+    [
+        ("sealkey.sqlite3", 0o500, ["db", "upgrade"]),
+        ("", 0o500, ["db", "upgrade"]),
+        ("sealkey.sqlite3", 0o000, ["serve", "--port", "0"]),
+    ],
+)
+def test_a_file_that_can_not_be_written_is_told_in_a_sentence(
+    tmp_path: Path, name: str, mode: int, command: list[str]
+) -> None:
     data_dir = tmp_path / "data"
     run(data_dir, "db", "upgrade")
-    (data_dir / name).chmod(0o500)
+    (data_dir / name).chmod(mode)
     done = subprocess.run(
-        [SEALKEY, "db", "upgrade"],
+        [SEALKEY, *command],
         env={"PATH": os.defpath, **environment(data_dir)},
         preexec_fn=_not_above_modes,
         capture_output=True,
@@ -274,10 +326,16 @@ def test_a_file_that_can_not_be_written_is_told_in_a_sentence(tmp_path: Path, na
     )
     (data_dir / name).chmod(0o700)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: {data_dir / name} can't be written"), done.stderr
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+    assert done.stderr.startswith(
+        f"Error: {data_dir / name} can't be written: it belongs to {owner} (mode {mode:03o}), and sealkey runs as "
+        f"{owner}."
+    ), done.stderr
 
 
 def _not_above_modes() -> None:
-    """Root may write what nobody may, unless the capability is dropped: CAP_DAC_OVERRIDE, by PR_CAPBSET_DROP."""
+    """Root may write and read what nobody may, unless the capabilities are dropped: CAP_DAC_OVERRIDE and
+    CAP_DAC_READ_SEARCH, by PR_CAPBSET_DROP."""
     if os.geteuid() == 0:
-        ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+        for capability in (1, 2):
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from models.database import migrate
 from models.ids import new_id
 from models.instants import NEVER
+from models.migrating import migrate
 from models.migrations._sql import Statements
 from tests.models.describe import describe
 from tests.models.versions import NAMES, columns, contents, migrate_to

@@ -19,7 +19,7 @@ Tables = dict[str, list[Mapping[str, Any]]]
 async def migrate_to(url: str, name: str) -> None:
     """As an upgrade by the version whose last migration this was."""
     async with connected(url), transaction() as connection:
-        executor = MigrationExecutor(connection, {"models": database._APP})
+        executor = MigrationExecutor(connection, {"models": database.APP})
         await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
         await executor.migrate([MigrationTarget(app_label="models", name=name)])
 

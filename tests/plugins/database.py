@@ -33,7 +33,7 @@ _WHATEVER_THE_ENGINE = (
     *("throttling/test_client_address.py", "wire/test_atlas_habits.py", "subscriptions/test_sse.py"),
     *("webhooks/test_dead_endpoints.py", "webhooks/test_targets.py", "webhooks/test_signatures.py"),
     *("subscriptions/test_sse.py", "subscriptions/test_websocket.py", "server/test_overload.py"),
-    *("server/test_metrics.py", "server/test_stopping.py", "server/test_logs.py"),
+    *("server/test_metrics.py", "server/test_stopping.py", "server/test_logs.py", "server/test_outages.py"),
     *("server/test_tracing.py",),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
@@ -129,7 +129,7 @@ def names() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated_template(databases: Databases, names: Iterator[str]) -> str:
     """The name of a database with the newest schema, which each test gets a copy of."""
-    from models.database import migrate
+    from models.migrating import migrate
 
     name = next(names)
     asyncio.run(migrate(databases.create_database(name)))

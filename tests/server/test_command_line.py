@@ -393,9 +393,11 @@ def test_keys_that_others_can_read_or_change_are_refused(data_dir: Path, databas
     assert f"chmod 600 {file}" in told
 
 
-def test_keys_of_another_database_are_noticed_at_once(data_dir: Path, tmp_path: Path, database_url: str) -> None:
+def test_keys_of_another_database_are_noticed_at_once(data_dir: Path, database_url: str) -> None:
     create_operator(data_dir, database_url)
-    told = error_of(create_operator(tmp_path / "other", database_url, email="otto@provider.example"))
+    arguments = ("operator", "create", "--email", "otto@provider.example")
+    others = generate_keyring().decode()
+    told = error_of(run(data_dir, *arguments, stdin=GOOD, database_url=database_url, keys=others))
     assert OTHER_KEYS.fullmatch(told)
     assert Rows(database_url).execute("SELECT count(*) FROM users") == [(1,)]
 
@@ -425,11 +427,9 @@ def test_damaged_keys_are_told_without_repeating_them(data_dir: Path, database_u
 # ---------------------------------------------------------------- serving
 
 
-def test_a_server_with_the_wrong_keys_does_not_start_and_says_why(
-    data_dir: Path, tmp_path: Path, database_url: str
-) -> None:
+def test_a_server_with_the_wrong_keys_does_not_start_and_says_why(data_dir: Path, database_url: str) -> None:
     create_operator(data_dir, database_url)
-    with Serving(tmp_path / "other", database_url=database_url) as server:
+    with Serving(data_dir, database_url=database_url, keys=generate_keyring().decode()) as server:
         status, errors = server.failure()
     assert status == 1
     assert OTHER_KEYS.fullmatch(errors.removeprefix("Error: ").rstrip("\n"))

@@ -84,3 +84,26 @@ def test_a_database_that_takes_no_writes_is_a_reason(play: Play) -> None:
     play.rows.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     answers = {readiness(play) for _ in range(20)}
     assert (503, "database_read_only") in answers
+
+
+@pytest.mark.engine("sqlite")
+def test_a_disk_without_room_is_a_reason_unless_it_does_not_say(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(play.server.data_dir)
+    for blocks, reason in ((real.f_blocks, (503, "disk_full")), (0, (200, "ok"))):
+        fields = [*real[:2], blocks, 0, 0, *real[5:]]
+        monkeypatch.setattr(os, "statvfs", lambda _path, fields=fields: os.statvfs_result(fields))
+        assert readiness(play) == reason
+
+
+def test_a_key_that_the_database_knows_and_the_server_was_not_given_is_a_reason(play: Play) -> None:
+    """As of a copy of the file that was forgotten in a rotation: nobody replaced it, so nothing is read again."""
+    play.rows.insert("server_keys", {"id": "sealing-2", "check_value": "of no key here", "created_at": play.clock.now})
+    play.clock.advance(minutes=1)
+    with looking_at_keys(play):
+        pass
+    assert readiness(play) == (503, "keys_unreadable")
+    play.rows.execute("DELETE FROM server_keys WHERE id = 'sealing-2'")
+    play.clock.advance(minutes=1)
+    with looking_at_keys(play):
+        pass
+    assert readiness(play) == (200, "ok")

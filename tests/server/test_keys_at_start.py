@@ -94,6 +94,31 @@ def test_a_file_that_others_can_read_or_that_can_not_be_read_is_refused(data_dir
     assert start(data_dir, database_url) == f"{path}: it can't be read: Is a directory"
 
 
+def test_a_file_that_is_gone_is_asked_for_and_not_made_anew(data_dir: Path, database_url: str) -> None:
+    path = key_file(data_dir)
+    before = path.read_bytes()
+    path.unlink()
+    another = ("operator", "create", "--email", "b@x.example")
+    for command in (("serve",), another, ("keys", "rotate"), ("keys", "list"), ("keys", "seal"), ("audit", "verify")):
+        told = error_of(run(data_dir, *command, stdin=PASSWORD, database_url=database_url, keys_passphrase="x" * 16))
+        assert told.startswith(f"{path} is not there: put back the backup of the server's keys"), command
+        assert not path.exists(), command
+    path.touch(0o600)
+    path.write_bytes(before)
+    assert run(data_dir, *another, stdin=PASSWORD, database_url=database_url).exit_code == 0
+
+
+def test_keys_that_are_another_deployment_s_are_not_listed_as_if_they_were_in_use(
+    data_dir: Path, database_url: str
+) -> None:
+    path = key_file(data_dir)
+    before = path.read_bytes()
+    for name in ("another deployment's", *(f"other bytes of {key_id}" for key_id in EVERY)):
+        content, told = WRONG[name]
+        path.write_bytes(content(before))
+        assert error_of(run(data_dir, "keys", "list", database_url=database_url)).startswith(told)
+
+
 # ---------------------------------------------------------------- a key that is missing
 
 

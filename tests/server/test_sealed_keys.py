@@ -138,7 +138,7 @@ def test_a_server_takes_a_rotation_of_a_sealed_file(start_play: StartPlay) -> No
     path = play.server.data_dir / "server-keys.json"
     now = play.clock.now
     changed = add_keys(path.read_bytes(), [Purpose.TOKEN_SIGNING], now=now, starts_at=now, ends={})
-    replace_keyring(path, changed, UNDER)
+    replace_keyring(path, UNDER.seal(changed))
     play.server.run(lambda _: play.server.app.state.housekeeping.follow_keys())
     keys = httpx.get(f"{play.server.url}/.well-known/jwks.json").json()["keys"]
     assert [key["kid"] for key in keys] == ["token-signing-1", "token-signing-2"]

@@ -1,6 +1,7 @@
 """While the database can't be asked, nobody is answered as if it had been: 503, and try again."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.database import migrate
+from models.migrating import migrate
 from tests.postgres import Postgres, running_postgres
 from tests.support.command import Serving
 from tests.support.deployed import Deployed
@@ -92,3 +93,9 @@ def test_a_database_that_does_not_answer_is_not_waited_for(postgres: Postgres, t
                 answer = ask()
                 assert (answer.status_code, answer.headers["X-Sealkey-Decision"]) == (503, "DENY")
         until(200)
+    lines = [json.loads(line) for line in server.errors.splitlines()]
+    outage = [line for line in lines if line["event"] == "database_unavailable"]
+    assert "TimeoutError" in {line["reason"] for line in outage}
+    assert all(set(line) == {"event", "level", "timestamp", "reason", "times"} for line in outage)
+    assert {line["level"] for line in outage} == {"warning"}
+    assert not [line for line in lines if line["event"] == "fault"], "nothing that is to be reported"

@@ -137,6 +137,18 @@ def webhook_endpoint(account_id: UUID | str, sealing_key_id: str, **columns: Any
     }
 
 
+def webhook_announcement(account_id: UUID | str, **columns: Any) -> Row:
+    return {
+        "id": 1,
+        "account_id": account_id,
+        "party": "service",
+        "party_id": new_id(START),
+        "blockers": "",
+        "occurred_at": START,
+        **columns,
+    }
+
+
 def webhook_delivery(endpoint_id: UUID | str, **columns: Any) -> Row:
     return {
         "id": new_id(START),

@@ -206,6 +206,7 @@ async def _keep_house(house: Housekeeping) -> None:
     await house.tell_of_ends()
     await house.clean_up()
     await house.flush()
+    await house.write_announced()
     while await house.sender.start_due() or house.sender.is_busy:
         await house.sender.finish()
 

@@ -7,7 +7,7 @@ from torture import outages
 
 @pytest.mark.engine("sqlite")
 def test_a_full_disk_is_told_of_and_nothing_is_lost_by_it() -> None:
-    assert "reading and checking went on" in outages.full_disk()
+    assert "reading and checking went on" in outages.on_sqlite(small=True)
 
 
 @pytest.mark.engine("postgres")

@@ -1,5 +1,6 @@
 """Every event is told when and only when it happens."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from models.audit import AuditEvent
+from resolvers import webhook_announcements
 from tests.support.server import Client
 from tests.webhooks.conftest import Hooks
 
@@ -219,6 +221,7 @@ def test_an_identity_approved_again_after_its_end_unblocks(hooks: Hooks) -> None
     hooks.play.operator.do("approveIdentity", "identity { id }", **approval)
     service_id = hooks.play.alder.services["certificates"]
     hooks.play.operator.do("linkIdentityToService", "service { id }", serviceId=service_id, identityId=identity_id)
+    hooks.play.clock.advance(milliseconds=1)
     hooks.play.generate("ci", identityId=identity_id)
     hooks.play.clock.advance(hours=1)
     hooks.play.operator.do("approveIdentity", "identity { id }", identityId=identity_id)
@@ -259,9 +262,29 @@ def test_an_account_that_is_suspended_is_told_so_and_then_of_all_that_follows(ho
     hooks.subscribe()
     credential_id = generated(hooks)
     of_account("suspendAccount")(hooks)
+    assert hooks.types() == ["credential.blocked"]
     hooks.play.operator.do("revokeCredential", "credential { id }", credentialId=credential_id)
+    assert hooks.types() == ["credential.revoked"]
 
-    assert hooks.types() == ["credential.blocked", "credential.revoked"]
+
+def test_each_change_is_told_as_it_was_then_whatever_came_since(hooks: Hooks) -> None:
+    """What it means for each credential is worked out afterwards, some at a time."""
+    hooks.subscribe("CREDENTIAL_BLOCKED", "CREDENTIAL_UNBLOCKED")
+    ids = [hooks.play.generate(name)["credential"]["id"] for name in ("one", "two")]
+    for act in (suspend_service, suspend_identity, resume_service, reinstate_identity, remove_access):
+        act(hooks)
+        hooks.play.clock.advance(seconds=1)
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(webhook_announcements, "_CREDENTIALS_AT_ONCE", 1)
+        came = sorted(hooks.messages(), key=lambda message: str(json.loads(message.body)["timestamp"]))
+    for credential_id in ids:
+        told = [message for message in came if message.data["credentialId"] == credential_id]
+        assert [(message.type, message.data["blockers"]) for message in told] == [
+            ("credential.blocked", ["SERVICE_SUSPENDED"]),
+            ("credential.unblocked", []),
+            ("credential.blocked", ["OWNER_ACCESS_REMOVED"]),
+        ]
+    assert hooks.rows.execute("SELECT id FROM webhook_announcements") == []
 
 
 def refusals_of(hooks: Hooks) -> list[tuple[Client, str, dict[str, Any], str]]:

@@ -1,12 +1,11 @@
 """Ends are told of 30, 7 and 1 days before they come, once each."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from models.credential import Credential
-from resolvers.caller import Caller
 from resolvers.webhook_events import describe
 from tests.support.server import START
 from tests.webhooks.conftest import Hooks
@@ -108,9 +107,9 @@ def test_what_was_told_of_is_not_loaded_again_each_minute(hooks: Hooks, monkeypa
     hooks.subscribe("CREDENTIAL_EXPIRING")
     loaded: list[str] = []
 
-    def described(credential: Credential, caller: Caller) -> dict[str, Any]:
+    def described(credential: Credential, now: datetime) -> dict[str, Any]:
         loaded.append(credential.name)
-        return describe(credential, caller)
+        return describe(credential, now)
 
     monkeypatch.setattr("resolvers.expiry_notices.describe", described)
     hooks.play.generate("ci", expiry={"at": in_days(5)})

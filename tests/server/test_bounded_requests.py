@@ -1,0 +1,201 @@
+"""Whatever somebody sends, or does not go on to send, the server keeps little of it and not for long."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from server import bounded_protocol, gate
+from tests.support.subscribers import connecting, streaming
+from tests.support.world import Play
+
+GATED = ["/graphql", "/v2/login", "/oauth/token", "/audit/export"]
+LONG = "a" * 66_000
+
+
+@contextmanager
+def connected(play: Play) -> Iterator[socket.socket]:
+    host, _, port = play.server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        yield connection
+
+
+def head(path: str, *lines: str, method: str = "POST") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: a", *lines, "", ""]).encode("latin-1")
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that comes until the connection is closed."""
+    pieces = []
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def sent(play: Play, *parts: bytes) -> bytes:
+    with connected(play) as connection:
+        for part in parts:
+            connection.sendall(part)
+        return received(connection)
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
+
+
+def in_the_end(what: Callable[[], bool]) -> bool:
+    give_up = time.monotonic() + 10
+    while not what() and time.monotonic() < give_up:
+        time.sleep(0.005)
+    return what()
+
+
+def is_at_rest(play: Play) -> bool:
+    gate, connections = play.server.app.state.gate, play.server.connections
+    return (gate.at_work, gate.waiting, gate.received, len(connections)) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("path", GATED)
+def test_an_address_that_is_too_long_is_refused_and_takes_no_place(shared_play: Play, path: str) -> None:
+    for method, length in (("GET", 0), ("POST", 2)):
+        request = head(f"{path}?{LONG}", f"Content-Length: {length}", method=method)
+        assert statuses(sent(shared_play, request + b"{}"[:length])) == [414]
+    assert in_the_end(lambda: is_at_rest(shared_play))
+
+
+def test_an_address_that_can_not_be_read_takes_no_place(shared_play: Play) -> None:
+    for request in (head("/audit/\xff"), head("/audit/\xff", "Content-Length: 2") + b"{}"):
+        assert statuses(sent(shared_play, request)) == [400]
+    assert in_the_end(lambda: is_at_rest(shared_play))
+
+
+@pytest.mark.parametrize("path", ["/graphql", f"/graphql?{LONG}", "/audit/\xff"], ids=["good", "long", "unreadable"])
+@pytest.mark.parametrize("length", [100, 100_000])
+def test_of_a_request_that_is_broken_off_nothing_is_left(shared_play: Play, path: str, length: int) -> None:
+    with connected(shared_play) as connection:
+        connection.sendall(head(path, f"Content-Length: {length}") + b"x" * 50)
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+    assert in_the_end(lambda: is_at_rest(shared_play))
+
+
+WITHOUT_END = {
+    "an address": (b"GET /", b"a" * 1000, 414),
+    "a header's name": (b"GET / HTTP/1.1\r\n", b"a" * 1000, 431),
+    "a header's value": (b"GET / HTTP/1.1\r\na: ", b"a" * 1000, 431),
+    "headers": (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 200, 431),
+    "trailers": (head("/graphql", "Transfer-Encoding: chunked") + b"0\r\n", b"a: b\r\n" * 200, 431),
+    "a chunk's extension": (head("/graphql", "Transfer-Encoding: chunked") + b"1;", b"a" * 1000, 431),
+    "nothing": (b"\r\n", b"\r\n" * 500, 431),
+}
+
+
+@pytest.mark.parametrize("what", WITHOUT_END)
+def test_what_has_no_end_is_refused(shared_play: Play, what: str) -> None:
+    begin, more, status = WITHOUT_END[what]
+    assert statuses(sent(shared_play, begin, *[more] * 140)) == [status]
+    assert in_the_end(lambda: is_at_rest(shared_play))
+
+
+def test_headers_that_come_at_once_are_counted_as_well(shared_play: Play) -> None:
+    for lines in ([f"a{number}: b" for number in range(300)], ["a: " + "b" * 140_000]):
+        assert statuses(sent(shared_play, head("/healthz", *lines, method="GET"))) == [431]
+    body = b'{"query": "{ __typename }"}' + b" " * 200_000
+    fields = ["Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close"]
+    assert statuses(sent(shared_play, head("/graphql", *fields) + body)) == [200]
+
+
+@pytest.mark.parametrize(("length", "bound"), [(60_000, "_MOST_RECEIVED"), (900_000, "_OF_LARGE")])
+def test_bodies_that_are_not_there_as_a_whole_take_bounded_room(
+    shared_play: Play, monkeypatch: pytest.MonkeyPatch, length: int, bound: str
+) -> None:
+    monkeypatch.setattr(gate, bound, 100_000)
+    request = head("/graphql", "Content-Type: application/json", f"Content-Length: {length}")
+    with connected(shared_play) as first:
+        first.sendall(request + b" " * 55_000)
+        assert in_the_end(lambda: shared_play.server.app.state.gate.received == 55_000)
+        with connected(shared_play) as second:
+            second.sendall(request + b" " * 55_000)
+            answer = second.recv(65_536)
+            assert statuses(answer) == [503]
+            assert b"\r\nretry-after: 1\r\n" in answer.lower()
+        assert in_the_end(lambda: shared_play.server.app.state.gate.received == 55_000)
+        assert shared_play.member.data("{ viewer { role } }") == {"role": "MEMBER"}
+    assert in_the_end(lambda: is_at_rest(shared_play))
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_protocol, "_LOOK_EVERY", 0.01)
+
+
+INCOMPLETE = {
+    "a line": (b"GET /heal", [408]),
+    "a header": (b"GET /healthz HTTP/1.1\r\nHost: a\r\n", [408]),
+    "a small body": (head("/graphql", "Content-Length: 100") + b"{", [408]),
+    "a large body": (head("/graphql", "Content-Length: 100000") + b"{", [408]),
+    "a body in chunks": (head("/oauth/token", "Transfer-Encoding: chunked") + b"1\r\n{", [408]),
+    "a body that nobody reads": (head("/healthz", "Content-Length: 10", method="GET"), [200]),
+    "nothing": (b"", []),
+}
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("what", INCOMPLETE)
+def test_who_takes_too_long_to_ask_is_let_go_of(shared_play: Play, what: str) -> None:
+    request, answers = INCOMPLETE[what]
+    assert statuses(sent(shared_play, request)) == answers
+    assert in_the_end(lambda: is_at_rest(shared_play))
+
+
+@pytest.mark.usefixtures("hurried")
+def test_who_has_asked_may_take_their_time_for_the_answer(shared_play: Play) -> None:
+    with connecting(shared_play.member) as socket, streaming(shared_play.member) as stream:
+        socket.begin()
+        assert stream.first() is None
+        with connected(shared_play) as slow:
+            slow.sendall(head("/healthz", method="GET") + head("/healthz", method="GET"))
+            time.sleep(0.2)
+            assert statuses(slow.recv(65_536)) == [200, 200]
+        socket.subscribe("1")
+
+
+def test_what_is_no_request_is_not_answered_before_what_was_asked_first(shared_play: Play) -> None:
+    first = head("/graphql", "Content-Type: application/json", "Content-Length: 27") + b'{"query": "{ __typename }"}'
+    answers = sent(shared_play, first + b"nonsense\r\n\r\n")
+    assert statuses(answers) == [200]
+    assert b"__typename" in answers
+
+
+def test_a_websocket_is_not_opened_before_what_was_asked_first_is_answered(shared_play: Play) -> None:
+    first = head("/graphql", "Content-Type: application/json", "Content-Length: 27") + b'{"query": "{ __typename }"}'
+    fields = [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: " + "A" * 24,
+    ]
+    assert statuses(sent(shared_play, first + head("/graphql", *fields, method="GET"))) == [200]
+
+
+def test_a_stream_ends_when_its_client_goes_also_where_more_was_asked_after_it(shared_play: Play) -> None:
+    body = b'{"query": "subscription { credentialChanged { eventType } }"}'
+    token = f"Authorization: Bearer {shared_play.member.token}"
+    fields = [token, "Accept: text/event-stream", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    watches = shared_play.server.app.state.deployment.watches
+    with connected(shared_play) as connection:
+        connection.sendall(head("/graphql", *fields) + body + head("/healthz", method="GET"))
+        assert in_the_end(lambda: len(watches) == 1)
+    assert in_the_end(lambda: len(watches) == 0)
+
+
+def test_a_head_that_is_refused_has_no_body(shared_play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(shared_play.server.app.state.gate), "is_full", True)
+    with connected(shared_play) as connection:
+        connection.sendall(head("/graphql", method="HEAD") + head("/healthz", "Connection: close", method="GET"))
+        answers = received(connection)
+    assert statuses(answers) == [503, 200]
+    assert b"UNAVAILABLE" not in answers
