@@ -106,6 +106,21 @@ def test_workers_that_are_told_by_everybody_still_finish(tmp_path: Path) -> None
         assert "fault" not in server.errors
 
 
+@pytest.mark.engine("postgres")
+def test_a_database_that_has_gone_silent_keeps_nobody(database_url: str, tmp_path: Path) -> None:
+    """As where the network loses what is sent: nobody is told that it does not arrive."""
+    before, _, after = database_url.rpartition("@")
+    port, _, name = after.partition(":")[2].partition("/")
+    with Network(int(port)).running() as network:
+        url = f"{before}@127.0.0.1:{network.port}/{name}"
+        with Serving(tmp_path, shutdown_seconds="1", database_url=url) as server:
+            server.wait()
+            network.become(State.BLACK_HOLE)
+            until(lambda: readiness(server) == (503, "database_unreachable"))
+            server.stop()
+            assert server.ended_with(10) == 0
+
+
 def test_workers_whose_supervisor_was_killed_end_and_leave_nothing(tmp_path: Path) -> None:
     variables = {"TMPDIR": str(tmp_path / "temporary")}
     (tmp_path / "temporary").mkdir()
@@ -120,18 +135,3 @@ def test_workers_whose_supervisor_was_killed_end_and_leave_nothing(tmp_path: Pat
     assert not list((tmp_path / "temporary").iterdir())
     with socket.create_server(("127.0.0.1", int(server.url.rpartition(":")[2]))):
         pass
-
-
-@pytest.mark.engine("postgres")
-def test_a_database_that_has_gone_silent_keeps_nobody(database_url: str, tmp_path: Path) -> None:
-    """As where the network loses what is sent: nobody is told that it does not arrive."""
-    before, _, after = database_url.rpartition("@")
-    port, _, name = after.partition(":")[2].partition("/")
-    with Network(int(port)).running() as network:
-        url = f"{before}@127.0.0.1:{network.port}/{name}"
-        with Serving(tmp_path, shutdown_seconds="1", database_url=url) as server:
-            server.wait()
-            network.become(State.BLACK_HOLE)
-            until(lambda: readiness(server) == (503, "database_unreachable"))
-            server.stop()
-            assert server.ended_with(10) == 0
