@@ -64,10 +64,17 @@ class Deployment:
     rehashing: Rehashing = field(default_factory=Rehashing)
     watches: Watches = field(default_factory=Watches)
     counts: Counts = field(default_factory=Counts)
+    keys_wanted: set[str] = field(default_factory=set)
+    """The ids of keys of the server's that this process was asked for and did not have."""
 
     @property
     def keyring(self) -> Keyring:
         return self.keys.keyring
+
+    @property
+    def lacks_keys(self) -> bool:
+        """Whether something was shown that was made under a key which this process has not been given yet."""
+        return any(not self.keyring.knows(key_id) for key_id in self.keys_wanted)
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,7 @@ async def _read(deployment: Deployment, api_key: str, api_secret: Secret, shown:
         return None
     read = await read_facts(api_key, memory.find_parties)
     if read and not deployment.keyring.knows(read[0].hashing_key_id):
+        deployment.keys_wanted.add(read[0].hashing_key_id)
         raise KeyMissing(read[0].hashing_key_id)
     return _remembered_if_right(deployment, read, api_key, api_secret, shown, epoch)
 

@@ -86,7 +86,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.exports = Counter()  # that are running, by user
             app.state.settings = settings
             app.state.gate, app.state.checks_gate = Gate(settings.bounds), Gate(settings.bounds)
-            app.state.stopping, app.state.not_ready = Stopping(), set[str]()
+            app.state.stopping = Stopping()
+            app.state.not_ready, app.state.impaired = set[str](), set[str]()
             app.state.workers = Workers(os.environ.get(DIRECTORY), is_kept, merged)
             if tracing:
                 tracing.trace_statements()

@@ -16,17 +16,20 @@ DATABASE_READ_ONLY = "database_read_only"
 DISK_FULL = "disk_full"
 SCHEMA_BEHIND = "schema_behind"
 EPOCH_UNCONFIRMED = "epoch_unconfirmed"
+KEYS_MISSING = "keys_missing"
 KEYS_UNREADABLE = "keys_unreadable"
 REASONS = (
     STOPPING,
     DATABASE_UNREACHABLE,
     DATABASE_READ_ONLY,
-    DISK_FULL,
     SCHEMA_BEHIND,
     EPOCH_UNCONFIRMED,
-    KEYS_UNREADABLE,
+    KEYS_MISSING,
 )
-"""All that /readyz says, one to a line."""
+"""What takes a server out, in the order in which /readyz says it, one to a line."""
+IMPAIRMENTS = (DISK_FULL, KEYS_UNREADABLE)
+"""What it says of a server that is of use all the same, and often all servers have at once: a shared key file that was
+changed wrongly must not leave a balancer without any."""
 
 
 async def healthy(_request: Request) -> Response:
@@ -35,19 +38,22 @@ async def healthy(_request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """The process can do its work; or in which ways it can't."""
+    """The process can do its work; or in which ways it can't, or not all of it."""
     state = request.app.state
-    state.not_ready = {STOPPING} if state.stopping.is_begun else await _found(state)
-    if state.not_ready:
-        text = "\n".join(reason for reason in REASONS if reason in state.not_ready)
-        return PlainTextResponse(text, 503, {"Cache-Control": "no-store"})
-    return PlainTextResponse("ok", headers={"Cache-Control": "no-store"})
+    found = {STOPPING} if state.stopping.is_begun else await _found(state)
+    state.not_ready, state.impaired = found & set(REASONS), found & set(IMPAIRMENTS)
+    lines = [word for word in (*REASONS, *IMPAIRMENTS) if word in found]
+    status = 503 if state.not_ready else 200
+    text = "\n".join(lines if state.not_ready else ["ok", *lines])
+    return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
 
 
 async def _found(state: Any) -> set[str]:
     found = await _wrong_with_database()
     if not state.housekeeping.keys_are_readable:
         found.add(KEYS_UNREADABLE)
+    if state.deployment.lacks_keys:
+        found.add(KEYS_MISSING)
     if state.deployment.memory.unconfirmed_seconds > EPOCH_LIMIT:
         found.add(EPOCH_UNCONFIRMED)
     return found

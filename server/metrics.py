@@ -24,7 +24,7 @@ from auth.passwords import hashing_now
 from models import database
 from resolvers.caller import Deployment
 from server.gate import Gate
-from server.health import REASONS
+from server.health import IMPAIRMENTS, REASONS
 from server.housekeeping import Housekeeping
 from server.logs import faults
 from server.request_counts import BUCKETS, Durations, RequestCounts
@@ -102,6 +102,7 @@ METRICS: Mapping[str, _Described] = {
     ),
     "sealkey_stopping": _Described("sum", (), "Workers that are about to stop."),
     "sealkey_not_ready": _Described("sum", ("reason",), "Workers that /readyz was last answered so by."),
+    "sealkey_impaired": _Described("sum", ("reason",), "Those that said so beside ok, or beside what is worse."),
 }
 
 
@@ -188,6 +189,8 @@ def _of_server(state: Any) -> Iterator[Number]:
     yield "sealkey_stopping", (), int(state.stopping.is_begun)
     for reason in REASONS:
         yield "sealkey_not_ready", (reason,), int(reason in state.not_ready)
+    for reason in IMPAIRMENTS:
+        yield "sealkey_impaired", (reason,), int(reason in state.impaired)
 
 
 def _of_gate(name: str, gate: Gate) -> Iterator[Number]:

@@ -45,7 +45,7 @@ def full_disk(*, small: bool) -> str:
         with room:
             made = _until_refused(asked["a change"])
             refused = _tried(stage, prepared)
-            _reading_goes_on(stage, asked, "disk_full" if disk else "ok")
+            _reading_goes_on(stage, asked, "ok\ndisk_full" if disk else "ok")
         back = back_within(stage, asked)
         _require_ready(stage, "ok")
         with closing(_client(stage)) as http:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from auth.crypto.keyring import Purpose, read_keyring
+from auth.crypto.keyring import Purpose, add_keys, read_keyring
 from auth.crypto.keyring_file import replace_keyring
 from models.audit import AuditEvent
 from resolvers.audit import event_hash
@@ -19,6 +19,7 @@ from resolvers.caller import Deployment
 from resolvers.key_changes import RotationRefused
 from resolvers.rehashing import KeyMissing
 from tests.plugins.play import StartPlay
+from tests.server.test_health import readiness
 from tests.support.audit import deployment_events
 from tests.support.server_keys import LEAD, ServerKeys
 from tests.support.world import Play
@@ -119,6 +120,22 @@ def test_what_can_not_be_checked_for_want_of_a_key_is_answered_503(keys: ServerK
     assert keys.check(shown) == 503
     document = "mutation ($input: LoginInput!) { login(input: $input) { accessToken } }"
     assert play.nobody.error_code(document, input=shown) == "UNAVAILABLE"
+
+
+def test_a_server_that_lacks_a_key_is_not_ready_from_when_it_is_wanted_until_it_is_there(keys: ServerKeys) -> None:
+    """As of a copy of the key file, after a rotation of which another server has the result already."""
+    play, shown, now = keys.play, keys.play.keys(), keys.play.clock.now
+    changed = add_keys(keys.path.read_bytes(), [HASHING], now=now, starts_at=now, ends={})
+    check_value = read_keyring(changed).check_values()[NEW]
+    play.rows.insert("server_keys", {"id": NEW, "check_value": check_value, "created_at": now})
+    play.rows.execute(f"UPDATE credentials SET hashing_key_id = '{NEW}', secret_hash = '{'0' * 64}'")
+    assert readiness(play) == (200, "ok")
+    assert keys.check(shown) == 503
+    assert readiness(play) == (503, "keys_missing")
+    replace_keyring(keys.path, changed)
+    keys.look()
+    assert readiness(play) == (200, "ok")
+    assert keys.check(shown) == 401
 
 
 def test_a_copy_of_the_keys_from_before_is_told_of_and_denies_nobody(keys: ServerKeys) -> None:

@@ -1,4 +1,4 @@
-"""/readyz says why a server can't do its work, in a few fixed words."""
+"""/readyz says why a server can't do its work, or not all of it, in a few fixed words."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 from resolvers.caller import Deployment
 from resolvers.check_memory import CheckMemory
-from server.health import EPOCH_LIMIT, REASONS
+from server.health import EPOCH_LIMIT, IMPAIRMENTS, REASONS
 from tests.docs.markdown import page, rows, section
 from tests.support.world import Play
 
@@ -35,8 +35,9 @@ def looking_at_keys(play: Play) -> Iterator[Path]:
 
 
 def test_every_reason_is_documented() -> None:
-    table = rows(section(page("docs/monitoring.md"), "## Health"), "reason", "when")
-    assert [row[0] for row in table] == [f"`{reason}`" for reason in REASONS]
+    health = section(page("docs/monitoring.md"), "## Health")
+    for heading, words in (("reason", REASONS), ("impairment", IMPAIRMENTS)):
+        assert [row[0] for row in rows(health, heading, "when")] == [f"`{word}`" for word in words]
 
 
 def test_a_schema_that_lacks_something_is_a_reason_and_one_that_has_more_is_none(play: Play) -> None:
@@ -50,14 +51,14 @@ def test_a_schema_that_lacks_something_is_a_reason_and_one_that_has_more_is_none
     assert readiness(play) == (503, "schema_behind")
 
 
-def test_keys_that_can_t_be_read_any_more_are_a_reason_until_they_can(play: Play) -> None:
+def test_keys_that_can_t_be_read_any_more_are_told_until_they_can_and_take_no_server_out(play: Play) -> None:
     with looking_at_keys(play) as file:
         kept = file.read_bytes()
         file.write_text("nonsense")
-    assert readiness(play) == (503, "keys_unreadable")
+    assert readiness(play) == (200, "ok\nkeys_unreadable")
     with looking_at_keys(play) as file:
         file.unlink()
-    assert readiness(play) == (503, "keys_unreadable")
+    assert readiness(play) == (200, "ok\nkeys_unreadable")
     with looking_at_keys(play) as file:
         file.touch(0o600)
         file.write_bytes(kept)
@@ -87,21 +88,21 @@ def test_a_database_that_takes_no_writes_is_a_reason(play: Play) -> None:
 
 
 @pytest.mark.engine("sqlite")
-def test_a_disk_without_room_is_a_reason_unless_it_does_not_say(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_is_told_unless_it_does_not_say(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.statvfs(play.server.data_dir)
-    for blocks, reason in ((real.f_blocks, (503, "disk_full")), (0, (200, "ok"))):
+    for blocks, reason in ((real.f_blocks, (200, "ok\ndisk_full")), (0, (200, "ok"))):
         fields = [*real[:2], blocks, 0, 0, *real[5:]]
         monkeypatch.setattr(os, "statvfs", lambda _path, fields=fields: os.statvfs_result(fields))
         assert readiness(play) == reason
 
 
-def test_a_key_that_the_database_knows_and_the_server_was_not_given_is_a_reason(play: Play) -> None:
+def test_a_key_that_the_database_knows_and_the_server_was_not_given_is_told_and_takes_no_server_out(play: Play) -> None:
     """As of a copy of the file that was forgotten in a rotation: nobody replaced it, so nothing is read again."""
     play.rows.insert("server_keys", {"id": "sealing-2", "check_value": "of no key here", "created_at": play.clock.now})
     play.clock.advance(minutes=1)
     with looking_at_keys(play):
         pass
-    assert readiness(play) == (503, "keys_unreadable")
+    assert readiness(play) == (200, "ok\nkeys_unreadable")
     play.rows.execute("DELETE FROM server_keys WHERE id = 'sealing-2'")
     play.clock.advance(minutes=1)
     with looking_at_keys(play):

@@ -243,7 +243,7 @@ def test_keys_that_can_not_be_used_are_not_taken_which_is_told_once(day_play: Pl
         logged = follow(play, partial(replace_keyring, path, content))
         assert told in logged
         assert logged.count("keys_not_taken") == 1
-        assert ready(play) == "keys_unreadable"
+        assert ready(play) == "ok\nkeys_unreadable"
         assert is_active(play, token)
     assert "is not there" in follow(play, path.unlink)
     assert not path.exists()
@@ -261,7 +261,7 @@ def test_a_file_that_was_put_right_where_it_is_is_taken_within_a_minute(day_play
     play, path = day_play, day_play.server.data_dir / "server-keys.json"
     assert "chmod 600" in follow(play, lambda: _replace_readable_by_all(path))
     assert follow(play, lambda: path.chmod(0o600)) == ""
-    assert ready(play) == "keys_unreadable"
+    assert ready(play) == "ok\nkeys_unreadable"
     play.clock.advance(minutes=1)
     assert follow(play, lambda: None) == ""
     assert ready(play) == "ok"
