@@ -8,7 +8,7 @@ from pathlib import Path
 
 from auth.crypto.key_sealing import Sealing, Unsealed
 from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, purpose_of, version_of
-from auth.crypto.keyring_file import load_keyring, read_keyring_file, stamp
+from auth.crypto.keyring_file import Stamp, load_keyring, read_keyring_file, stamp
 from models.database import transaction
 from models.instants import write_instant
 from models.server_key import ServerKey
@@ -58,7 +58,7 @@ class KeysInFile(GivenKeys):
     def __init__(self, path: Path, sealing: Sealing | None = None, *, may_make: bool = False) -> None:
         """`may_make`: a file that is not there. Raises KeyringUnreadable."""
         self._path, self._sealing = path, sealing or Unsealed()
-        self._stamp = stamp(path)
+        self._stamp = self._stamp_now()
         self._not_taken: str | None = None
         self._tries_again_at = datetime.min.replace(tzinfo=UTC)
         self._looking = asyncio.Lock()
@@ -74,8 +74,13 @@ class KeysInFile(GivenKeys):
         async with self._looking:
             await self._follow(caller)
 
+    def _stamp_now(self) -> tuple[Stamp | None, Stamp | None]:
+        """Of the file, and of what opens it: where both are replaced, either may be the first."""
+        opened_with = self._sealing.opened_with
+        return stamp(self._path), stamp(opened_with) if opened_with else None
+
     async def _follow(self, caller: Caller) -> None:
-        newest, told = stamp(self._path), self._not_taken
+        newest, told = self._stamp_now(), self._not_taken
         if newest == self._stamp and (told is None or caller.now < self._tries_again_at):
             await super().follow(caller)
             return

@@ -20,7 +20,8 @@ from pydantic_settings import (
 )
 
 from auth.bearer import SessionRules
-from auth.crypto.key_sealing import SHORTEST_PASSPHRASE, ByCommand, Sealing, UnderPassphrase, Unsealed
+from auth.crypto.key_sealing import SHORTEST_PASSPHRASE, ByCommand, Sealing, UnderPassphrase, UnderPassphraseIn, Unsealed
+from auth.crypto.keyring import KeyringUnreadable
 from auth.crypto.secret import Secret
 from auth.openid import ALGORITHMS, OpenIdRules
 from models.database import file_of
@@ -224,7 +225,7 @@ class Settings(BaseSettings):
         if self.keys_passphrase_file:
             return under_passphrase(self.keys_passphrase_file)
         if self.keys_passphrase:
-            return _under(self.keys_passphrase.get_secret_value(), "SEALKEY_KEYS_PASSPHRASE")
+            return _under(self.keys_passphrase.get_secret_value())
         return Unsealed()
 
     @property
@@ -332,20 +333,23 @@ def _what(name: str, kind: str, message: str) -> str:
     return _WRITTEN.get(name, message.removeprefix("Value error, "))
 
 
-def under_passphrase(path: Path) -> UnderPassphrase:
-    """Sealing under the passphrase that is in a file, but for the end of its line. Raises SettingsUnusable."""
+def under_passphrase(path: Path) -> UnderPassphraseIn:
+    """Sealing under the passphrase that is in a file. Raises SettingsUnusable where there is none now."""
+    sealing = UnderPassphraseIn(path)
     try:
         if is_careless(path):
             raise SettingsUnusable(f"{path}: others can read it; make it yours alone: chmod 600 {path}")
-        text = path.read_bytes().decode(errors="surrogateescape")
+        sealing.now()
     except OSError as error:
         raise SettingsUnusable(f"The passphrase can't be read from {path}: {error.strerror}.") from None
-    return _under(text.rstrip("\r\n"), str(path))
+    except KeyringUnreadable as error:
+        raise SettingsUnusable(f"The {str(error).removeprefix('the ')}.") from None
+    return sealing
 
 
-def _under(passphrase: str, source: str) -> UnderPassphrase:
+def _under(passphrase: str) -> UnderPassphrase:
     if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise SettingsUnusable(f"{source}: a passphrase has {SHORTEST_PASSPHRASE} characters at least.")
+        raise SettingsUnusable(f"SEALKEY_KEYS_PASSPHRASE: a passphrase has {SHORTEST_PASSPHRASE} characters at least.")
     return UnderPassphrase(Secret(passphrase))
 
 

@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import subprocess
+from pathlib import Path
 from typing import Protocol
 
 from joserfc import jwe
@@ -27,7 +28,12 @@ _SECONDS = 30.0
 
 
 class Sealing(Protocol):
-    """How a key file is opened and sealed. What is not sealed opens as it is."""
+    """How a key file is opened and sealed. What is not sealed opens as it is.
+
+    opened_with: a file that it takes to open another. Once that was replaced, what did not open may."""
+
+    @property
+    def opened_with(self) -> Path | None: ...
 
     def open(self, data: bytes) -> bytes:
         """Raises KeyringUnreadable."""
@@ -38,6 +44,8 @@ class Sealing(Protocol):
 
 class Unsealed:
     """Not at all."""
+
+    opened_with = None
 
     def open(self, data: bytes) -> bytes:
         if data.strip() and not data.lstrip().startswith(b"{"):
@@ -53,6 +61,8 @@ class Unsealed:
 
 class UnderPassphrase:
     """Under a passphrase of 16 characters at least."""
+
+    opened_with = None
 
     def __init__(self, passphrase: Secret) -> None:
         self._key = OctKey.import_key(passphrase.reveal().encode(errors="surrogateescape"))
@@ -70,9 +80,35 @@ class UnderPassphrase:
         return jwe.encrypt_compact(dict(_HEADER), data, self._key, algorithms=_ALGORITHMS).encode() + b"\n"
 
 
+class UnderPassphraseIn:
+    """Under the passphrase that a file holds whenever it is wanted, but for the end of its line: it may be replaced
+    while servers run."""
+
+    def __init__(self, path: Path) -> None:
+        self.opened_with = path
+
+    def now(self) -> UnderPassphrase:
+        """Under what the file holds now. Raises KeyringUnreadable."""
+        try:
+            text = self.opened_with.read_bytes().decode(errors="surrogateescape").rstrip("\r\n")
+        except OSError as error:
+            raise KeyringUnreadable(f"the passphrase can't be read from {self.opened_with}: {error.strerror}") from None
+        if len(text) < SHORTEST_PASSPHRASE:
+            raise KeyringUnreadable(f"the passphrase in {self.opened_with} has fewer than {SHORTEST_PASSPHRASE} characters")
+        return UnderPassphrase(Secret(text))
+
+    def open(self, data: bytes) -> bytes:
+        return self.now().open(data)
+
+    def seal(self, data: bytes) -> bytes:
+        return self.now().seal(data)
+
+
 class ByCommand:
     """By commands that are given the one form on standard input and write the other to standard output. No shell
     reads them, what they write to standard error goes nowhere, and they see nothing of Sealkey's own settings."""
+
+    opened_with = None
 
     def __init__(self, unseal: str, seal: str) -> None:
         self._unseal, self._seal = unseal, seal

@@ -46,10 +46,10 @@ def _read(path: Path) -> bytes:
 
 
 def stamp(path: Path) -> Stamp | None:
-    """What is another one after the file was replaced; None while there is none."""
+    """What is another one after the file was replaced; None while there is none to be seen."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,31 @@ def test_a_server_takes_a_rotation_of_a_sealed_file(start_play: StartPlay) -> No
     assert [key["kid"] for key in keys] == ["token-signing-1", "token-signing-2"]
 
 
+def test_the_passphrase_is_changed_while_a_server_runs_whichever_file_is_replaced_first(
+    start_play: StartPlay, tmp_path: Path
+) -> None:
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text(f"{PASSPHRASE}\n")
+    play = start_play(keys_passphrase_file=passphrase)
+    path = play.server.data_dir / "server-keys.json"
+    content = path.read_bytes()
+
+    def after(change: Callable[[], object]) -> str:
+        change()
+        play.server.run(lambda _: play.server.app.state.housekeeping.follow_keys())
+        return httpx.get(f"{play.server.url}/readyz").text.removeprefix("ok").strip()
+
+    other = UnderPassphrase(Secret(OTHER))
+    assert after(lambda: replace_keyring(path, UNDER.seal(content))) == ""
+    assert after(lambda: replace_keyring(path, other.seal(content))) == "keys_unreadable"
+    assert after(lambda: passphrase.write_text("")) == "keys_unreadable"  # as of a file that is being written
+    assert after(lambda: passphrase.write_text(f"{OTHER}\n")) == ""
+    assert after(lambda: passphrase.write_text(PASSPHRASE)) == "keys_unreadable"
+    assert after(lambda: replace_keyring(path, UNDER.seal(content))) == ""
+    assert after(lambda: passphrase.unlink()) == "keys_unreadable"
+    assert after(lambda: passphrase.write_text(PASSPHRASE)) == ""
+
+
 def test_sealed_keys_may_be_given_in_the_environment(data_dir: Path, database_url: str) -> None:
     sealed = UNDER.seal((data_dir / "server-keys.json").read_bytes()).decode()
     settings = {"database_url": database_url, "keys": sealed}
@@ -246,6 +272,10 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "two ways": (
         {"keys_passphrase": PASSPHRASE, "keys_unseal_command": "cat"},
         "Of SEALKEY_KEYS_PASSPHRASE, SEALKEY_KEYS_PASSPHRASE_FILE and SEALKEY_KEYS_UNSEAL_COMMAND set one.",
+    ),
+    "short, in a file": (
+        {"keys_passphrase_file": "/dev/null"},
+        "The passphrase in /dev/null has fewer than 16 characters.",
     ),
     "no file": (
         {"keys_passphrase_file": "/nowhere"},
