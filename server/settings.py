@@ -20,7 +20,14 @@ from pydantic_settings import (
 )
 
 from auth.bearer import SessionRules
-from auth.crypto.key_sealing import SHORTEST_PASSPHRASE, ByCommand, Sealing, UnderPassphrase, UnderPassphraseIn, Unsealed
+from auth.crypto.key_sealing import (
+    SHORTEST_PASSPHRASE,
+    ByCommand,
+    Sealing,
+    UnderPassphrase,
+    UnderPassphraseIn,
+    Unsealed,
+)
 from auth.crypto.keyring import KeyringUnreadable
 from auth.crypto.secret import Secret
 from auth.openid import ALGORITHMS, OpenIdRules

@@ -94,7 +94,9 @@ class UnderPassphraseIn:
         except OSError as error:
             raise KeyringUnreadable(f"the passphrase can't be read from {self.opened_with}: {error.strerror}") from None
         if len(text) < SHORTEST_PASSPHRASE:
-            raise KeyringUnreadable(f"the passphrase in {self.opened_with} has fewer than {SHORTEST_PASSPHRASE} characters")
+            raise KeyringUnreadable(
+                f"the passphrase in {self.opened_with} has fewer than {SHORTEST_PASSPHRASE} characters"
+            )
         return UnderPassphrase(Secret(text))
 
     def open(self, data: bytes) -> bytes:
