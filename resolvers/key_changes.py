@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from auth.crypto.key_sealing import Sealing
@@ -127,10 +127,16 @@ async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_
             f"{key_id} is {'in use' if key_id == current.id else 'to be used'}: "
             f"`sealkey keys rotate --purpose {purpose}` adds another, and it can retire once that is in use."
         )
-    settled_at = current.starts_at + SETTLED_AFTER.total_seconds()
-    if caller.now.timestamp() < settled_at:
-        raise RotationRefused(f"{current.id} has only just come into use: retire {key_id} in five minutes.")
-    old = versions[ids.index(key_id)]
+    old, *newer = versions[ids.index(key_id) :]
+    # Not the newest's: a key that was superseded long before need not wait again for each rotation.
+    successor = min(newer, key=lambda key: key.starts_at)
+    settled_at = datetime.fromtimestamp(successor.starts_at, UTC) + SETTLED_AFTER
+    if caller.now < settled_at:
+        # Also where it is forced: what a process whose clock is behind still makes under it would be lost.
+        raise RotationRefused(
+            f"{successor.id} has only just come into use, and something may be made under {key_id} still, by a clock "
+            f"that is behind: retire it from {write_instant(settled_at)} on."
+        )
     if purpose is Purpose.TOKEN_SIGNING and old.is_believed(caller.now):
         raise RotationRefused(
             f"Tokens that {key_id} signed are believed still; `sealkey keys list` shows how long. After a leak, "

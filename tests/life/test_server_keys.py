@@ -267,7 +267,7 @@ async def _symmetric_ids(deployment: Deployment) -> list[str]:
 
 
 IN_USE = {
-    OLD: f"{NEW} has only just come into use: retire {OLD} in five minutes.",
+    OLD: f"{NEW} has only just come into use, and something may be made under {OLD} still",
     NEW: f"{NEW} is in use: `sealkey keys rotate --purpose credential-hashing` adds another",
     "credential-hashing-3": "There is no key credential-hashing-3: `sealkey keys list` shows",
     "nonsense": "There is no key nonsense",
@@ -282,6 +282,23 @@ def test_a_key_that_is_in_use_does_not_retire(keys: ServerKeys) -> None:
     for key_id, told in IN_USE.items():
         for forced in (False, True):
             assert refusal(partial(keys.retire, key_id, forced=forced)).startswith(told)
+
+
+def test_a_key_retires_five_minutes_after_its_own_successor_came_into_use_whatever_was_added_since(
+    keys: ServerKeys,
+) -> None:
+    """As after a leak, when there had been rotations before, and there is another one while the first is awaited."""
+    clock = keys.play.clock
+    keys.replace(HASHING)
+    keys.rotate(HASHING, starts_in=timedelta(seconds=5), drops_older=True)
+    clock.advance(seconds=6)
+    assert keys.retire(OLD, forced=True) == 0
+    settled_at = clock.in_(minutes=5, seconds=-1)
+    assert refusal(lambda: keys.retire(NEW, forced=True)).endswith(f"retire it from {settled_at} on.")
+    clock.advance(minutes=4, seconds=50)
+    keys.rotate(HASHING, starts_in=timedelta(seconds=5), drops_older=True)
+    clock.advance(seconds=9)
+    assert keys.retire(NEW, forced=True) == 0
 
 
 def test_a_signing_key_retires_when_its_tokens_have_ended(keys: ServerKeys) -> None:
