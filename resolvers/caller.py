@@ -39,8 +39,9 @@ class ServerKeys(Protocol):
         """What is wrong with the keys that there are now, so that a process that starts would not take them; None:
         nothing."""
 
-    async def confirm(self, caller: "Caller", *, some_lost: bool = False) -> None:
-        """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
+    async def confirm(self, caller: "Caller", *, some_lost: bool = False, remembers: bool = True) -> None:
+        """Compares them with what the database knows, of which some may be lost, and has it remember those that are
+        new. Raises KeyringUnreadable."""
 
     async def follow(self, caller: "Caller") -> None:
         """Looks whether there are others. Raises KeyringUnreadable, once for each thing that is wrong."""

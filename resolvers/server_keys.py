@@ -34,10 +34,11 @@ class GivenKeys:
         answered so, and all else is served."""
         return self._disagreement
 
-    async def confirm(self, caller: Caller, *, some_lost: bool = False) -> None:
-        """Compares them with what the database knows, of which some may be lost. Raises KeyringUnreadable."""
+    async def confirm(self, caller: Caller, *, some_lost: bool = False, remembers: bool = True) -> None:
+        """Compares them with what the database knows, of which some may be lost, and has it remember those that are
+        new. Raises KeyringUnreadable."""
         self._asks_again_at = caller.now + _ASK_AGAIN
-        self.keyring = await confirm_keys(caller, self._given, some_lost=some_lost)
+        self.keyring = await confirm_keys(caller, self._given, some_lost=some_lost, remembers=remembers)
 
     async def follow(self, caller: Caller) -> None:
         """Looks again at what the database knows. Raises KeyringUnreadable, once for each thing that is wrong."""
@@ -108,15 +109,15 @@ async def check_the_same(keyring: Keyring) -> None:
     _check_the_same(keyring.check_values(), {key.id: key.check_value for key in await ServerKey.all()})
 
 
-async def confirm_keys(caller: Caller, keyring: Keyring, *, some_lost: bool = False) -> Keyring:
-    """Remembers new keys, and compares the others with what is remembered, of which some may be lost. The keys without
-    those that were retired. Raises KeyringUnreadable."""
+async def confirm_keys(caller: Caller, keyring: Keyring, *, some_lost: bool = False, remembers: bool = True) -> Keyring:
+    """Remembers new keys, unless nothing is to be written, and compares the others with what is remembered, of which
+    some may be lost. The keys without those that were retired. Raises KeyringUnreadable."""
     given = keyring.check_values()
     known = await ServerKey.all()
     _check_the_same(given, {key.id: key.check_value for key in known})
     if not some_lost:
         await _check_none_lost(given, known, caller.now)
-    if given.keys() - {key.id for key in known}:
+    if remembers and given.keys() - {key.id for key in known}:
         await remember_keys(caller, keyring)
     return keyring.without([key.id for key in known if key.retired_at])
 
@@ -170,7 +171,9 @@ async def _check_none_lost(given: Mapping[str, str], known: Iterable[ServerKey],
             raise KeyringUnreadable(
                 f"the server key {key.id} is missing, which the database knows since {write_instant(key.created_at)}"
                 f"{f' and which {needs} can not do without' if needs else ''}: give the server the newest key file, no "
-                f"copy from before; if it is lost for good, see `sealkey keys retire {key.id} --force`"
+                "copy from before; for a database that was restored, a copy of the key file from the time of the "
+                f"backup. Only where no copy has the key any more, `sealkey keys retire {key.id} --force` goes on "
+                "without it, and without what it checks"
             )
 
 

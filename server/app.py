@@ -146,10 +146,12 @@ def create_app_from_environment() -> Starlette:
 
 @asynccontextmanager
 async def deployed(
-    settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False
+    settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False, remembers_keys: bool = True
 ) -> AsyncIterator[Deployment]:
     """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
-    inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
+    inside. The database remembers keys that are new to it, unless that is left to others: what only reads may be given
+    a key file of another time. Raises KeyringUnreadable, and what the database's driver raises when it can't be
+    reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await migrating.upgrade()
         keys = await read_keys(settings)
@@ -165,7 +167,7 @@ async def deployed(
             webhook_allowed_networks=settings.webhook_allowed_networks,
             watches=Watches(settings.watch_limits),
         )
-        await keys.confirm(Caller(None, None, clock(), deployment), some_lost=some_keys_lost)
+        await keys.confirm(Caller(None, None, clock(), deployment), some_lost=some_keys_lost, remembers=remembers_keys)
         yield deployment
 
 

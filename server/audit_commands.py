@@ -73,7 +73,7 @@ async def verify(account: str | None, files: Sequence[Path], key_file: Path | No
 
     Checkpoints, kept elsewhere since, show that none of the newest is gone and nothing was written anew.
     """
-    async with _deployment() as (deployment, _):
+    async with _deployment(remembers_keys=False) as (deployment, _):
         seen = read_checkpoints(files, deployment.keyring, read_verifiers(key_file) if key_file else ())
         began = time.monotonic()
         chains = await _chains(account, seen)
@@ -162,12 +162,12 @@ async def export(account: str | None, format_: str, after: Any, before: Any, out
 
 
 @asynccontextmanager
-async def _deployment() -> AsyncIterator[tuple[Deployment, Settings]]:
+async def _deployment(*, remembers_keys: bool = True) -> AsyncIterator[tuple[Deployment, Settings]]:
     """What is there already: keys that were made now would be another deployment's."""
     settings = load_settings()
     if settings.keys is None:
         read_keyring_file(settings.keys_path, settings.key_sealing)
-    async with deployed(settings) as deployment:
+    async with deployed(settings, remembers_keys=remembers_keys) as deployment:
         yield deployment, settings
 
 

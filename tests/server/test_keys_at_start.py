@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from auth.crypto.keyring import Purpose, add_keys, generate_keyring
+from auth.crypto.keyring import Purpose, add_keys, generate_keyring, remove_key
 from auth.crypto.keyring_file import replace_keyring
 from tests.support import samples
 from tests.support.command import error_of, run
@@ -161,6 +161,29 @@ def test_a_key_that_is_missing_is_told_with_what_needs_it(data_dir: Path, databa
     assert listed[0] == f"{'credential-hashing-1':24}checks what was made with it"
     assert listed[1].endswith("; 1 credential needs it")
     assert listed[1].startswith(f"{'credential-hashing-2':24}in use since 20")
+
+
+def test_a_restored_database_takes_the_key_file_of_its_time_also_after_it_was_verified_with_todays(
+    data_dir: Path, database_url: str
+) -> None:
+    path = key_file(data_dir)
+    of_the_backup = path.read_bytes()
+    in_use_since_an_hour(data_dir, database_url, Purpose.CREDENTIAL_HASHING)
+    rotated = path.read_bytes()
+    rows = Rows(database_url)
+    rows.execute("DELETE FROM server_keys WHERE id = 'credential-hashing-2'")  # the backup knows nothing of it
+    known = rows.execute("SELECT id FROM server_keys ORDER BY id")
+    assert run(data_dir, "audit", "verify", database_url=database_url).exit_code == 0
+    assert run(data_dir, "keys", "list", database_url=database_url).exit_code == 0
+    assert rows.execute("SELECT id FROM server_keys ORDER BY id") == known
+    replace_keyring(path, remove_key(rotated, "credential-hashing-1"))  # as a retirement since then
+    told = start(data_dir, database_url)
+    assert told.startswith("the server key credential-hashing-1 is missing, which the database knows since 20")
+    assert "for a database that was restored, a copy of the key file from the time of the backup" in told
+    replace_keyring(path, of_the_backup)
+    assert run(data_dir, "audit", "verify", database_url=database_url).exit_code == 0
+    third = run(data_dir, "operator", "create", "--email", "c@x.example", stdin=PASSWORD, database_url=database_url)
+    assert third.exit_code == 0
 
 
 def test_a_deployment_goes_on_without_a_key_that_was_lost(data_dir: Path, database_url: str) -> None:

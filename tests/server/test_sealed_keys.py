@@ -166,7 +166,7 @@ def test_the_passphrase_is_changed_while_a_server_runs_whichever_file_is_replace
     assert after(lambda: passphrase.write_text(f"{OTHER}\n")) == ""
     assert after(lambda: passphrase.write_text(PASSPHRASE)) == "keys_unreadable"
     assert after(lambda: replace_keyring(path, UNDER.seal(content))) == ""
-    assert after(lambda: passphrase.unlink()) == "keys_unreadable"
+    assert after(passphrase.unlink) == "keys_unreadable"
     assert after(lambda: passphrase.write_text(PASSPHRASE)) == ""
 
 
