@@ -63,6 +63,19 @@ def test_without_a_token_in_the_settings_there_are_none(play: Play) -> None:
     assert (answer.status_code, "SEALKEY_METRICS_TOKEN" in answer.text) == (404, True)
 
 
+def test_what_only_impairs_a_server_is_no_reason_to_leave_it_out(play: Play) -> None:
+    file = play.server.data_dir / "server-keys.json"
+    kept = file.read_bytes()
+    for content, impaired in ((b"nonsense", 1), (kept, 0)):
+        file.write_bytes(content)
+        play.server.run(lambda _: play.server.app.state.housekeeping.follow_keys())
+        httpx.get(f"{play.server.url}/readyz")
+        after = scraped(play.server.url)
+        assert value(after, "sealkey_impaired", reason="keys_unreadable") == impaired
+        assert value(after, "sealkey_server_keys_readable") == 1 - impaired
+        assert not [sample for sample in after if sample[0] == "sealkey_not_ready" and after[sample]]
+
+
 def test_what_happens_is_counted(play: Play) -> None:
     before = scraped(play.server.url)
     keys = play.keys("counted")
