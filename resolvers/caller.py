@@ -47,7 +47,7 @@ class ServerKeys(Protocol):
         """Looks whether there are others. Raises KeyringUnreadable, once for each thing that is wrong."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Deployment:
     """What is the same for every call: the server's keys and clock, and the settings that use cases need."""
 

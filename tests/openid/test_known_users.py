@@ -1,5 +1,6 @@
 """Somebody whom the OpenID provider brought comes again."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,7 +64,9 @@ def test_the_accounts_own_server_is_told_of_credentials_that_the_claims_block_an
     play.generate("ci", play.server.client(provider.token("carol", **MEMBER_OF_ALDER)))
     for claims in ({"sealkey_api_access": False}, {"sealkey_role": "AUDITOR"}, MEMBER_OF_ALDER):
         seen(play, provider, **claims)
-    told = Rows(play.server.database_url).execute("SELECT event_type FROM webhook_deliveries ORDER BY id")
+    writing = play.server.app.state.housekeeping.write_announced()
+    asyncio.run_coroutine_threadsafe(writing, play.server.loop).result(10)
+    told = Rows(play.server.database_url).execute("SELECT event_type FROM webhook_deliveries ORDER BY event_type")
     assert told == [("credential.blocked",), ("credential.unblocked",)]
 
 

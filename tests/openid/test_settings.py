@@ -42,8 +42,10 @@ def test_a_provider_elsewhere_is_asked_over_tls_and_one_on_this_machine_need_not
     ids=str,
 )
 def test_settings_that_can_t_be_meant_are_refused_by_name(settings: dict[str, Any], named: str) -> None:
-    with pytest.raises(SettingsUnusable, match=named):
+    with pytest.raises(SettingsUnusable) as refused:
         load_settings(**{**GOOD, **settings})
+    given = f"--{named.removeprefix('SEALKEY_').lower().replace('_', '-')}"  # as here some are
+    assert named in str(refused.value) or given in str(refused.value)
 
 
 def test_without_an_issuer_nobody_is_believed_and_users_are_made_only_where_that_is_said() -> None:

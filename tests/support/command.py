@@ -12,6 +12,7 @@ from typing import Any, Self
 from click.testing import CliRunner, Result
 
 from server.cli import main
+from tests.support.logs import unchanged_logs
 from tests.support.server import Client
 
 SEALKEY = Path(sys.executable).with_name("sealkey")
@@ -26,7 +27,8 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 def run(data_dir: Path, *arguments: str, stdin: str | None = None, **settings: str) -> Result:
     """A command, run in this process. What it fails with must be a sentence, and no traceback."""
-    result = CliRunner().invoke(main, arguments, input=stdin, env=environment(data_dir, **settings))
+    with unchanged_logs():  # it logs to what is its standard error
+        result = CliRunner().invoke(main, arguments, input=stdin, env=environment(data_dir, **settings))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
