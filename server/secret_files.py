@@ -1,6 +1,7 @@
 """Files with secrets in them, and who can read them."""
 
 import os
+import stat
 from pathlib import Path
 
 _MOUNTED = (Path("/run/secrets"), Path("/var/run/secrets"))
@@ -9,7 +10,8 @@ _MOUNTED = (Path("/run/secrets"), Path("/var/run/secrets"))
 def is_careless(path: Path) -> bool:
     """Whether others can read or change a file of the server's own, which it could keep to itself. Raises OSError."""
     found = path.stat()
-    return found.st_uid == os.geteuid() and bool(found.st_mode & 0o077) and not _is_mounted(path)
+    is_kept = stat.S_ISREG(found.st_mode)  # and not handed over through a pipe
+    return is_kept and found.st_uid == os.geteuid() and bool(found.st_mode & 0o077) and not _is_mounted(path)
 
 
 def is_public(path: Path) -> bool:

@@ -150,6 +150,7 @@ def test_the_passphrase_is_changed_while_a_server_runs_whichever_file_is_replace
 ) -> None:
     passphrase = tmp_path / "passphrase"
     passphrase.write_text(f"{PASSPHRASE}\n")
+    passphrase.chmod(0o600)
     play = start_play(keys_passphrase_file=passphrase)
     path = play.server.data_dir / "server-keys.json"
     content = path.read_bytes()
