@@ -103,11 +103,11 @@ class Loaded:
 
 
 def load(*, small: bool, seconds: float | None = None, seed: int = 1, engine: str | None = None) -> None:
-    """The campaign of twice the load, for so many seconds on each engine."""
+    """The campaign of twice the load, for so many seconds on each engine, half of them in each loop."""
     seconds = seconds or (3 if small else 600)
     for name in [engine] if engine else _ENGINES:
         with loaded_server(name, seed, small=small) as loaded:
-            overload(loaded, name, seconds, small=small)
+            overload(loaded, name, seconds / 2, small=small)
 
 
 def soak(*, small: bool, requests: int | None = None, seed: int = 1, engine: str | None = None) -> None:
