@@ -1,11 +1,11 @@
 """Upgrading: the database becomes the newest while servers of the version before go on, and loses nothing.
 
-For each earlier version that the repository has, on both engines: a server of that version, with a customer who signs
-in, generates, logs in, lists and revokes without pause; the newest server is started on the same database, which
-upgrades it; from then on both are used, each by a customer, then the old one is started once more. Every row from
-before must be there unchanged, every change that was acknowledged must count at both, and nobody may be told of an
-error; and the newest version verifies the audit log that both wrote. Then upgrades that are killed: old or new is what
-they leave.
+For each earlier version that the repository has, on both engines: a database that the first migration made, with data;
+a server of that version on it, with a customer who signs in, generates, logs in, lists and revokes without pause; the
+newest server is started on the same database, which upgrades it; from then on both are used, each by a customer, then
+the old one is started once more. Every row from before must be there unchanged, every change that was acknowledged must
+count at both, and nobody may be told of an error; and the newest version verifies the audit log that both wrote. Then
+upgrades that are killed: old or new is what they leave.
 """
 
 import asyncio
@@ -20,24 +20,28 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
 from tests.models.describe import describe
+from tests.models.test_upgrading import ROWS
 from tests.models.versions import columns, contents, migrate_to
 from tests.postgres import running_postgres
 from tests.support.rows import Rows
-from tests.support.server import Client
+from tests.support.server import START, Client
 from tests.support.world import OPERATOR, PASSWORD, World, make_world
 from torture.campaign import CampaignFailed
 from torture.earlier import Version, earlier, newest
 
+_FIRST = "m0001_first"
 _GENERATE = "credential { id } delivery { ... on ViewAndCopyDelivery { apiKey apiSecret } }"
 # What is noted of use, or counted: it goes on changing.
 _MOVING_TABLES = frozenset({"audit_chains", "check_epoch", "throttles", "credential_usage"})
 _MOVING_COLUMNS = frozenset({"last_seen_at", "last_used_at"})
+Still: TypeAlias = tuple[dict[str, dict[str, bool]], dict[str, list[Mapping[str, Any]]]]
 # Imports once; each upgrade is a fork of it, which begins at once and says who it is.
 _UPGRADER = """
 import os, sys
@@ -160,9 +164,14 @@ def _rolling(version: Version, url: str, directory: Path, *, small: bool) -> Non
     loops = 2 if small else 25
     data_dir = directory / f"{url.partition(':')[0]}-{version.last_migration}"
     settings = {"database_url": url, "data_dir": str(data_dir)}
+    create_operator = partial(version.run, "operator", "create", "--email", OPERATOR, stdin=PASSWORD)
+    rows, elsewhere = Rows(url), f"sqlite://{data_dir}.sqlite3"
+    create_operator(database_url=elsewhere, data_dir=str(data_dir))  # which makes the keys
+    asyncio.run(migrate_to(url, _FIRST))
+    _write_as_the_first(rows, Rows(elsewhere))
+    of_the_first = _still(rows)
     asyncio.run(migrate_to(url, version.last_migration))
-    version.run("operator", "create", "--email", OPERATOR, stdin=PASSWORD, **settings)
-    rows = Rows(url)
+    create_operator(**settings)
     with version.serving(**settings) as old:
         world = make_world(_Server(old), PASSWORD)
         settled = _settle(old, world)
@@ -178,7 +187,9 @@ def _rolling(version: Version, url: str, directory: Path, *, small: bool) -> Non
                 second.url = new
                 with _at_work([second]):
                     _wait_for([first, second], loops)
-                _confirm(version, rows, before, settled, [first, second], [old, new])
+                _confirm_rows(version, rows, of_the_first)
+                _confirm_rows(version, rows, before)
+                _confirm(version, settled, [first, second], [old, new])
     if not small:
         _start_again(version, settings, world, first)
     verified = _verified(version, settings)
@@ -223,7 +234,20 @@ def _settle(url: str, world: World) -> list[dict[str, str]]:
     return [{key: made[key] for key in ("apiKey", "apiSecret")}]
 
 
-def _still(rows: Rows) -> tuple[dict[str, dict[str, bool]], dict[str, list[Mapping[str, Any]]]]:
+def _write_as_the_first(rows: Rows, elsewhere: Rows) -> None:
+    """What the first version wrote, in an account of its own, under the keys that there are elsewhere."""
+    known = elsewhere.execute("SELECT id, check_value FROM server_keys")
+    keys = [("server_keys", {"id": id_, "check_value": value, "created_at": START}) for id_, value in known]
+    for table, row in [*keys, *ROWS[_FIRST]]:
+        if table == "accounts":
+            rows.insert(table, {**row, "name": "First"})
+        elif table == "audit_chains":
+            rows.insert(table, {**row, "sequence": 0, "hash": ""})  # the rows' own event is of no key
+        elif table != "audit_events" and (table != "server_keys" or row["check_value"] != "0"):
+            rows.insert(table, row)
+
+
+def _still(rows: Rows) -> Still:
     """What is there and stays as it is: its columns, and its rows."""
     lasting = {
         table: {name: left_out for name, left_out in names.items() if name not in _MOVING_COLUMNS}
@@ -233,18 +257,14 @@ def _still(rows: Rows) -> tuple[dict[str, dict[str, bool]], dict[str, list[Mappi
     return lasting, contents(rows, lasting)
 
 
-def _confirm(
-    version: Version,
-    rows: Rows,
-    before: tuple[dict[str, dict[str, bool]], dict[str, list[Mapping[str, Any]]]],
-    settled: list[dict[str, str]],
-    customers: list[Customer],
-    servers: list[str],
-) -> None:
+def _confirm_rows(version: Version, rows: Rows, before: Still) -> None:
     after = contents(rows, before[0])
     for table, was in before[1].items():
         if lost := [row for row in was if row not in after[table]]:
             raise CampaignFailed(f"from {version.last_migration}, {table}: {len(lost)} rows are gone or changed")
+
+
+def _confirm(version: Version, settled: list[dict[str, str]], customers: list[Customer], servers: list[str]) -> None:
     # But for the last of each, which they are still at.
     finished = [each for customer in customers for each in list(customer.credentials)[-4:-1]]
     for url in servers:
@@ -261,12 +281,12 @@ def _killed(make_database: Callable[[str], str], *, rounds: int) -> None:
     left, chance = {"old": 0, "new": 0}, random.Random(1)
     with _upgrader() as upgrader:
         whole = make_database("whole")
-        asyncio.run(migrate_to(whole, "m0001_first"))
+        asyncio.run(migrate_to(whole, _FIRST))
         old, duration = describe(Rows(whole)), upgrader.run(whole, None)
         new = describe(Rows(whole))
         for number in range(rounds):
             url = make_database(f"killed_{number}")
-            asyncio.run(migrate_to(url, "m0001_first"))
+            asyncio.run(migrate_to(url, _FIRST))
             upgrader.run(url, chance.uniform(0, duration))
             found = describe(Rows(url))
             if found not in (old, new):
