@@ -100,6 +100,7 @@ class Trial:
 
     def of(self, case: Case, kinds: Mapping[str, Fail]) -> None:
         whole = self._succeeds(case)
+        click.echo(f"  {case.name}: {self._figures.statements[case.name]} statements", err=True)
         for kind, fail in list(kinds.items())[: 1 if self._small else None]:
             self._each(case, kind, whole, partial(Plan, fail=fail))
         kind, fail = next(iter(kinds.items()))

@@ -7,6 +7,7 @@ that programs know. After a million requests it holds no more than before.
 import asyncio
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -174,6 +175,7 @@ def outlast(loaded: Loaded, name: str, requests: int, *, small: bool) -> None:
         tally = _run(lambda: _watched(watched, loaded.mix, ask))
         _check_answers(tally)
         total += tally.asked
+        print(f"  {total:,} of {requests:,} requests", file=sys.stderr, flush=True)
         worst = max(worst, percentile(tally.accepted, 0.99))
     passed = time.monotonic() - began
     memory = "" if small else watched.check_memory(loaded.data.credentials)
