@@ -166,6 +166,7 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
             raise
         raise _unusable(error) from error
     finally:
+        await _end_what_was_left()
         await context.close_connections()
 
 
@@ -235,6 +236,15 @@ async def answered_soon(asking: Coroutine[Any, Any, Answer]) -> Answer:
         asked.cancel()
         raise TimeoutError
     return asked.result()
+
+
+async def _end_what_was_left() -> None:
+    """What nobody waits for any more may be connecting still."""
+    loop = asyncio.get_running_loop()
+    left = [asked for asked in _left if asked.get_loop() is loop]
+    for asked in left:
+        asked.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 class Connections(NamedTuple):

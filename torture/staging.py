@@ -1,6 +1,7 @@
 """Servers in this process with two accounts full of everything, for campaigns."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def staged_and_logged(databases: Databases, **settings: Any) -> Iterator[tuple[S
     quick = patch.object(passwords, "_HASHER", hasher)
     still = patch.multiple(housekeeping, _SEND_EVERY=_NEVER, _TELL_OF_ENDS_EVERY=_NEVER)
     with TemporaryDirectory(prefix="sealkey-stage-") as directory, quick, still, recorded_logs() as log:
-        number = next(_numbers)
+        number = f"{os.getpid()}_{next(_numbers)}"  # others may make theirs at the same server
         migrated, world, name = (f"torture_{part}_{number}" for part in ("migrated", "world", "stage"))
         asyncio.run(migrate(databases.create_database(migrated)))
         (home := Path(directory) / "world").mkdir()
