@@ -40,6 +40,7 @@ _LOOK_AT_BACKLOG_EVERY = 5
 _TELL_OF_REFUSALS_EVERY = 10
 _TELL_OF_OUTAGES_EVERY = 1
 _SPARE_EVERY = 5
+_SPARED_AT_LEAST = 500  # credentials
 _SEARCH_EVERY = 3600
 _LISTEN_AGAIN_AFTER = 1
 # What an endpoint may still take when the server is to stop; what it does not take then is sent again later.
@@ -57,6 +58,7 @@ class Housekeeping:
         self.keys_are_readable = True
         self._keys_path = keys_path
         self._done_at: dict[str, float] = {}
+        self._spared = 0
 
     def ages(self) -> Iterator[tuple[str, float]]:
         """Seconds since each round was gone without a fault."""
@@ -101,6 +103,17 @@ class Housekeeping:
 
     async def write_announced(self) -> None:
         await write_announced(Caller(None, None, self.deployment.clock(), self.deployment))
+
+    async def spare_what_stays(self) -> None:
+        """Python's search for garbage looks at everything again and again: with a hundred thousand credentials
+        remembered it stops the process for a tenth of a second. They are spared it when there are a tenth more; what
+        is under way at that instant is spared with them, and as garbage is not found for an hour."""
+        remembered = len(self.deployment.memory)
+        self._spared = min(self._spared, remembered)
+        if remembered > self._spared * 1.1 + _SPARED_AT_LEAST:
+            self._spared = remembered
+            gc.collect()
+            gc.freeze()
 
     async def send(self) -> None:
         await self.sender.start_due()
@@ -164,7 +177,7 @@ async def housekeeping(
         (PUBLISHED_EVERY, publish_numbers),
         (_TELL_OF_REFUSALS_EVERY, tell_of_refusals),
         (_TELL_OF_OUTAGES_EVERY, tell_of_outages),
-        (_SPARE_EVERY, spare_what_stays),
+        (_SPARE_EVERY, house.spare_what_stays),
         (_SEARCH_EVERY, search_everything),
     ]
     loops = [asyncio.create_task(_every(seconds, go, over, house)) for seconds, go in rounds]
@@ -182,15 +195,8 @@ async def housekeeping(
         await house.sender.finish(_LAST_SECONDS)
 
 
-async def spare_what_stays() -> None:
-    """Python's search for garbage looks at everything again and again: with a hundred thousand credentials remembered
-    it stops the process for a tenth of a second. What is there for longer is spared; it is freed without a search."""
-    gc.collect(1)
-    gc.freeze()
-
-
 async def search_everything() -> None:
-    """For what was spared and became garbage that only a search finds: next to nothing."""
+    """For what was spared and became garbage that only a search finds, such as what was under way then."""
     gc.unfreeze()
     gc.collect()
 
