@@ -18,6 +18,7 @@ def recorded_logs() -> Iterator[io.StringIO]:
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     with unchanged_logs():
+        logs._Ready.logger = logs.log  # whoever configured it before had it write elsewhere
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(text))
         logging.getLogger().addHandler(handler)
         try:
