@@ -34,7 +34,7 @@ _WHATEVER_THE_ENGINE = (
     *("webhooks/test_dead_endpoints.py", "webhooks/test_targets.py", "webhooks/test_signatures.py"),
     *("subscriptions/test_sse.py", "subscriptions/test_websocket.py", "server/test_overload.py"),
     *("server/test_metrics.py", "server/test_stopping.py", "server/test_logs.py", "server/test_outages.py"),
-    *("server/test_tracing.py",),
+    *("server/test_tracing.py", "server/test_bounded_requests.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
 
