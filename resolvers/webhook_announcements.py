@@ -40,7 +40,11 @@ async def announce_blocked(caller: Caller, account_id: UUID, party: str, before:
     """Writes down that a change has blocked or unblocked the credentials of a party ("account", "owner", "identity",
     "service"), in the transaction of it, if it has and anybody wants to be told."""
     was, blockers = _blockers(party, before, caller.now), _blockers(party, after, caller.now)
-    if bool(was) is bool(blockers) or not await subscribed(account_id, _type(blockers)):
+    # Both types: to tell of one, changes of the other kind that came since must be known.
+    if bool(was) is bool(blockers) or not (
+        await subscribed(account_id, WebhookEventType.CREDENTIAL_BLOCKED)
+        or await subscribed(account_id, WebhookEventType.CREDENTIAL_UNBLOCKED)
+    ):
         return
     await WebhookAnnouncement.create(
         account_id=account_id,

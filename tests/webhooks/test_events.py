@@ -181,6 +181,15 @@ def test_of_two_causes_at_the_same_moment_one_blocks_and_of_two_lifted_one_unblo
             assert hooks.types() == ["credential.unblocked"]
 
 
+def test_who_is_told_of_blocks_alone_is_told_of_none_that_another_one_was_lifted_after(hooks: Hooks) -> None:
+    generated(hooks)
+    suspend_identity(hooks)
+    hooks.subscribe("CREDENTIAL_BLOCKED")
+    suspend_service(hooks)
+    reinstate_identity(hooks)
+    assert hooks.types() == [], "it was blocked before"
+
+
 def test_what_changes_nothing_about_a_block_tells_nothing(hooks: Hooks) -> None:
     hooks.subscribe("CREDENTIAL_BLOCKED", "CREDENTIAL_UNBLOCKED")
     generated(hooks)
