@@ -321,7 +321,7 @@ async def condition() -> Condition:
     """Raises what the driver raises."""
     client = get_connections().get("default")
     rows = await client.execute_query_dict("SELECT name FROM tortoise_migrations WHERE app = 'models'")
-    done, known = {row["name"] for row in rows}, _known_migrations()
+    done, known = {row["name"] for row in rows}, known_migrations()
     return Condition(await _is_read_only(client), _is_full(client), bool(known - done), bool(done - known))
 
 
@@ -339,7 +339,8 @@ def _is_full(client: Any) -> bool:
 
 
 @cache
-def _known_migrations() -> frozenset[str]:
+def known_migrations() -> frozenset[str]:
+    """The names of this version's."""
     return frozenset(module.name for module in iter_modules(migrations.__path__) if module.name.startswith("m"))
 
 
