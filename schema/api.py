@@ -1,7 +1,8 @@
 """The whole API, composed."""
 
+from copy import copy
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import strawberry
@@ -69,6 +70,11 @@ class Api(strawberry.Schema):
                 entry.definition.origin.__repr__ = _without_values  # type: ignore[assignment]
 
     @cached_property
+    def text(self) -> str:
+        """In GraphQL's schema definition language."""
+        return self.as_str()
+
+    @cached_property
     def executor(self) -> Executor:
         """What executes operations."""
         take_input_as_it_is(self._schema)
@@ -80,6 +86,25 @@ def _without_values(value: object) -> str:
     return f"{type(value).__name__}(…)"
 
 
+def compose() -> Api:
+    """The schema, within standard limits."""
+    assert schema.enums  # noqa: S101  (imported for the names and descriptions it gives)
+    api = Api(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
+        config=StrawberryConfig(scalar_map={datetime: DateTime}),
+    )
+    api.describe_inputs()
+    api.conceal_values()
+    return api
+
+
+# It takes a tenth of a second, and no setting changes it.
+_compose_once = cache(compose)
+
+
 def build_api(
     limits: Limits = STANDARD,
     allowance: Allowance = Api.allowance,
@@ -89,17 +114,8 @@ def build_api(
 ) -> Api:
     """The schema, ready to execute within these limits; where there is a list of trusted documents, those alone. Raises
     ManifestUnusable and OSError."""
-    assert schema.enums  # noqa: S101  (imported for the names and descriptions it gives)
-    api = Api(
-        query=Query,
-        mutation=Mutation,
-        subscription=Subscription,
-        types=[Account, User, AccessToken, Identity, Service, Credential, AuditEvent, WebhookEndpoint],
-        config=StrawberryConfig(scalar_map={datetime: DateTime}),
-    )
+    api = copy(_compose_once())
     api.limits, api.allowance = limits, allowance
     trusted = read_manifest(trusted_documents, api.executor) if trusted_documents else None
     api.documents = PersistedDocuments(trusted, automatic=persisted_queries)
-    api.describe_inputs()
-    api.conceal_values()
     return api

@@ -192,7 +192,7 @@ class Pricing:
 
 
 def _weight(parent: str, name: str, field: GraphQLField) -> int:
-    is_read = parent.startswith("__") or name.startswith("__") or getattr(field.resolve, "_is_default", True)
+    is_read = parent.startswith("__") or name.startswith("__") or getattr(field.resolve, "_is_default", False)
     return _READ if is_read else _ASKED_FOR
 
 

@@ -115,7 +115,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
         routes=[
             Route("/", to_graphiql),
             WebSocketRoute("/graphql", GraphQLWebSocket(api)),
-            graphiql.schema_route(api.as_str()),
+            graphiql.schema_route(api),
             *graphiql.routes(GRAPHIQL_DIST),
             *oauth.routes(),
             *audit_export.routes(),

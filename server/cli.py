@@ -168,7 +168,7 @@ main.add_command(audit)
 @command
 def print_schema() -> None:
     """Print the API's schema (SDL)."""
-    click.echo(build_api().as_str())
+    click.echo(build_api().text)
 
 
 @main.command()

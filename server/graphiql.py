@@ -10,6 +10,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from schema.api import Api
+
 # Nothing from elsewhere, and no inline script, so text that reached the page cannot run in it or
 # carry a token away from it. Two things have to be looser:
 # - style-src 'unsafe-inline': Monaco draws every line of code with a style attribute and writes its
@@ -66,12 +68,12 @@ def routes(dist: Path) -> list[BaseRoute]:
     ]
 
 
-def schema_route(sdl: str) -> BaseRoute:
+def schema_route(api: Api) -> BaseRoute:
     """The schema at `/schema.graphql`, as text to be saved: GraphiQL offers it."""
     headers = {**_PAGE_HEADERS, "Content-Disposition": 'attachment; filename="schema.graphql"'}
 
     async def schema(_request: Request) -> Response:
-        return PlainTextResponse(sdl, headers=headers)
+        return PlainTextResponse(api.text, headers=headers)
 
     return Route("/schema.graphql", schema)
 

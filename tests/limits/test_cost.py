@@ -20,7 +20,7 @@ from tests.plugins.play import Theatre
 from tests.schema.test_same_answers import documents
 from tests.support.world import Play
 
-SCHEMA = build_api()._schema
+SCHEMA = build_api().executor._schema  # as it is executed
 PRICING = Pricing(SCHEMA)
 SERVICES = "query ($n: Int) { services(first: $n) { nodes { name identities(first: 5) { nodes { name } } } } }"
 NESTED = "query ($a: Int = 10, $b: Int) { services(first: $a) { nodes { identities(last: $b) { nodes { id } } } } }"

@@ -23,7 +23,7 @@ from auth.bearer import find_principal
 from auth.crypto.secret import Secret
 from models.user import Role
 from resolvers.caller import Caller, Deployment
-from schema.api import build_api
+from schema.api import build_api, compose
 from schema.budget import Allowance
 from schema.context import Context
 from schema.execution import Executor
@@ -36,7 +36,7 @@ from tests.support.world import Play
 HUGE = 10**9
 ALL = Limits(HUGE, HUGE, HUGE, HUGE, HUGE, HUGE, HUGE)
 NO_END, NOBODY = Allowance(amount=0), SimpleNamespace(caller=None)
-OURS, STOCK = build_api(ALL, NO_END), build_api()
+OURS, STOCK = build_api(ALL, NO_END), compose()
 SCHEMA = OURS._schema
 ROOTS = ["viewer", "accounts", "users", "identities", "services", "credentials", "auditEvents", "accessTokens"]
 
