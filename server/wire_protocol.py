@@ -170,8 +170,28 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     nothing any more once there is nothing left to do, and does not wait for good until all is written out; and when
     the server stops, what waits to be told is sent before it closes, with 1012, which has clients come again."""
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # What is no handshake websockets answers, and uvicorn does not send that.
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # who takes none of the answers gets no more of them
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._cut_off_who_takes_nothing()
+
     async def run_asgi(self) -> None:
         await super().run_asgi()
+        self._cut_off_who_takes_nothing()
+
+    def _cut_off_who_takes_nothing(self) -> None:
         if not self.writable.is_set():
             self.transport.abort()
 

@@ -2,8 +2,9 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,13 @@ from server import bounded_protocol, gate
 from tests.support.subscribers import connecting, streaming
 from tests.support.world import Play
 
+WEBSOCKET = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+    "Sec-WebSocket-Protocol: graphql-transport-ws",
+]
 GATED = ["/graphql", "/v2/login", "/oauth/token", "/audit/export"]
 LONG = "a" * 66_000
 
@@ -24,6 +32,19 @@ def connected(play: Play) -> Iterator[socket.socket]:
 
 def head(path: str, *lines: str, method: str = "POST") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: a", *lines, "", ""]).encode("latin-1")
+
+
+@contextmanager
+def connected_narrowly(play: Play) -> Iterator[tuple[socket.socket, Any]]:
+    """A connection on which little of the answers is under way, and the server's end of it."""
+    connections: Collection[Any] = play.server.connections
+    before = set(connections)
+    with connected(play) as connection:
+        assert in_the_end(lambda: not before.issuperset(connections))
+        (end,) = set(connections) - before
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        end.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        yield connection, end
 
 
 def received(connection: socket.socket) -> bytes:
@@ -46,8 +67,8 @@ def statuses(answers: bytes) -> list[int]:
     return [int(part[:3]) for part in answers.split(b"HTTP/1.1 ")[1:]]
 
 
-def in_the_end(what: Callable[[], bool]) -> bool:
-    give_up = time.monotonic() + 10
+def in_the_end(what: Callable[[], bool], seconds: float = 10) -> bool:
+    give_up = time.monotonic() + seconds
     while not what() and time.monotonic() < give_up:
         time.sleep(0.005)
     return what()
@@ -179,6 +200,30 @@ def test_a_websocket_is_not_opened_before_what_was_asked_first_is_answered(share
         "Sec-WebSocket-Key: " + "A" * 24,
     ]
     assert statuses(sent(shared_play, first + head("/graphql", *fields, method="GET"))) == [200]
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["a: b"] * 200, 431),
+        (["a: " + "b" * 9000], 431),
+    ],
+    ids=["many headers", "a long header"],
+)
+def test_a_websocket_that_can_not_be_opened_is_refused(shared_play: Play, lines: list[str], status: int) -> None:
+    with connected(shared_play) as connection:
+        connection.sendall(head("/graphql", *WEBSOCKET, *lines, method="GET") + b"0\r\n\r\n")
+        assert statuses(received(connection)) == [status]
+    assert in_the_end(lambda: is_at_rest(shared_play))
+
+
+def test_pings_of_who_takes_no_answer_are_not_answered(shared_play: Play) -> None:
+    ping = b"\x89\xfd" + bytes(4 + 125)
+    with connected_narrowly(shared_play) as (connection, end):
+        connection.sendall(head("/graphql", *WEBSOCKET, method="GET") + b"\r\n")
+        assert statuses(connection.recv(1000)) == [101]
+        connection.sendall(ping * 5000)
+        assert not in_the_end(lambda: end.transport.get_write_buffer_size() > 200_000, 0.3)
 
 
 def test_a_stream_ends_when_its_client_goes_also_where_more_was_asked_after_it(shared_play: Play) -> None:
