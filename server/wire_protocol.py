@@ -15,9 +15,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server.admission import PLACE, is_gated, refusal
-from server.bounded_protocol import BoundedProtocol
 from server.gate import Gate, Overloaded, Place, Share
 from server.graphql_stream import ABORT
+from server.patient_protocol import PatientProtocol
 from server.verify import BEGAN, PATH, verify_at_once
 
 _PATH = PATH.encode()
@@ -29,7 +29,7 @@ _NOT_AT_ONCE = _NOT_PLAIN | {b"content-length"}
 _MOST_HELD = 64 * 1024
 
 
-class WireProtocol(BoundedProtocol):
+class WireProtocol(PatientProtocol):
     _was_answered = False
     # What is to be asked once a request is there as a whole, and what room that takes until then.
     _held: Any = None
@@ -74,7 +74,8 @@ class WireProtocol(BoundedProtocol):
 
     def on_message_complete(self) -> None:
         if self._was_answered:
-            self._was_answered, self.around_body = False, 0
+            self._was_answered = False
+            self.note_whole()
             return
         super().on_message_complete()
         if self._held is not None:
@@ -116,12 +117,14 @@ class WireProtocol(BoundedProtocol):
 
     def _admit_or_refuse(self) -> None:
         gate: Gate = self._gate()
-        if gate.is_full:
-            gate.full += 1
-            self._refuse_for_now()
-        else:
+        if not gate.is_full:
             place = self.scope["state"][PLACE] = gate.take()
             self._start_held(place)
+        elif self.flow.write_paused:
+            self._start_held()  # to be refused once what was answered before is taken
+        else:
+            gate.full += 1
+            self._refuse_for_now()
 
     def _refuse_for_now(self) -> None:
         stays, self._held = self.cycle.keep_alive, None
