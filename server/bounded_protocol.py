@@ -12,6 +12,7 @@ newest on the left. What comes is the newest's: `scope` is made for it at its fi
 headers; until then `cycle` is that of the one before.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -30,7 +31,7 @@ _MOST_AHEAD, _MOST_BYTES_AHEAD = 64, 128 * 1024
 # what they have not read is lost (RFC 9112, 9.6).
 _LINGERS = 1.0
 _TEXTS = {
-    400: "Invalid HTTP request received.",
+    400: "This is no HTTP request that can be read, or it does not name one Host.",
     408: "The request did not come within half a minute.",
     414: f"The address is longer than {_LONGEST_URL} bytes.",
     431: f"There are more than {_MOST_HEADERS} headers, or they take more than {_MOST_AROUND_BODY} bytes.",
@@ -94,7 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except HttpParserError:
-            self.logger.warning(_TEXTS[400])
+            self.logger.warning("Invalid HTTP request received.")  # as uvicorn does
             self.break_off(self._fault)
         except HttpParserUpgrade as offered:
             if self._declines:
@@ -118,6 +119,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.refuse(414)
         if len(self.headers) > _MOST_HEADERS or (self.around_body > _MOST_AROUND_BODY and self._is_too_large()):
             self.refuse(431)
+        if self.parser.get_http_version() == "1.1" and not has_one_host(name for name, _ in self.headers):
+            self.refuse(400)
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._decline()
             return
@@ -232,6 +235,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.write_answer(status, headers, text, stays=False)
         self.transport.write_eof()
         self.loop.call_later(_LINGERS, self.transport.abort)
+
+
+def has_one_host(names: Iterable[bytes]) -> bool:
+    """As every request of HTTP/1.1 has to have (RFC 9112, 3.2): what comes after the server may go by another."""
+    return list(names).count(b"host") == 1
 
 
 def _has_no_body(headers: Headers) -> bool:

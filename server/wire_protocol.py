@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server.admission import PLACE, is_gated, refusal
+from server.bounded_protocol import has_one_host
 from server.gate import Gate, Overloaded, Place, Share
 from server.graphql_stream import ABORT
 from server.patient_protocol import PatientProtocol
@@ -154,10 +155,11 @@ class WireProtocol(PatientProtocol):
         return b"".join([STATUS_LINE[status], *of_every_answer, lines])
 
     def _is_plain(self) -> bool:
-        """Whether the connection stays open and nothing follows these headers."""
+        """Whether the request is a good one, the connection stays open, and nothing follows these headers."""
         if not self.parser.should_keep_alive() or self.parser.get_http_version() != "1.1":
             return False
-        return _NOT_AT_ONCE.isdisjoint([name for name, _ in self.headers])
+        names = [name for name, _ in self.headers]
+        return has_one_host(names) and _NOT_AT_ONCE.isdisjoint(names)
 
 
 async def _leaving(place: Place, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

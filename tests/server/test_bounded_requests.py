@@ -258,7 +258,7 @@ def test_what_begins_behind_what_was_refused_at_once_has_its_time(
         end.timeout_keep_alive = 0.01
         connection.sendall(asked() + b"GET /healthz HT")
         time.sleep(0.05)
-        connection.sendall(b"TP/1.1\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"TP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert statuses(received(connection)) == [503, 200]
 
 
@@ -270,6 +270,13 @@ def test_behind_the_last_answer_nothing_is_done(shared_play: Play, monkeypatch: 
     assert statuses(sent(shared_play, last + head("/healthz", method="GET"))) == [503]
     assert in_the_end(lambda: is_at_rest(shared_play))
     assert requests.total() == before
+
+
+@pytest.mark.parametrize("lines", [[], ["Host: a", "Host: a"]], ids=["none", "two"])
+@pytest.mark.parametrize("path", ["/verify", "/graphql", "/healthz"])
+def test_a_request_is_for_one_host(shared_play: Play, path: str, lines: list[str]) -> None:
+    request = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
+    assert statuses(sent(shared_play, request)) == [400]
 
 
 OFFERS = {
