@@ -115,12 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if len(self.url) > _LONGEST_URL:
-            self.refuse(414)
-        if len(self.headers) > _MOST_HEADERS or (self.around_body > _MOST_AROUND_BODY and self._is_too_large()):
-            self.refuse(431)
-        if self.parser.get_http_version() == "1.1" and not has_one_host(name for name, _ in self.headers):
-            self.refuse(400)
+        self._look_at_head()
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._decline()
             return
@@ -128,6 +123,18 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if len(self.pipeline) > _MOST_AHEAD:
             self.refuse(400)
+
+    def _look_at_head(self) -> None:
+        if len(self.url) > _LONGEST_URL:
+            self.refuse(414)
+        if len(self.headers) > _MOST_HEADERS or (self.around_body > _MOST_AROUND_BODY and self._is_too_large()):
+            self.refuse(431)
+        if self.parser.get_http_version() == "1.1" and not has_one_host(name for name, _ in self.headers):
+            self.refuse(400)
+
+    def _is_too_large(self) -> bool:
+        """Whether it is the headers that are, and not the body that came with them."""
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _MOST_AROUND_BODY
 
     def on_body(self, body: bytes) -> None:
         self.around_body -= len(body)
@@ -141,29 +148,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def note_whole(self) -> None:
         """The newest request is there as a whole."""
         self.around_body, self.is_whole = 0, True
-
-    @property
-    def path(self) -> str:
-        """As it was sent."""
-        return self.url.partition(b"?")[0].decode("latin-1")
-
-    def refuse(self, status: int) -> None:
-        """For what the parser calls: has it stop, and the request answered with 400, 414, 431 or 503."""
-        self._fault = status
-        raise _Refused
-
-    def write_answer(self, status: int, headers: Headers, body: bytes, *, stays: bool) -> None:
-        """stays: whether the connection is for more than this answer."""
-        headers = [*self.server_state.default_headers, *headers, *([] if stays else [(b"connection", b"close")])]
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        is_wanted = self.scope is None or self.scope.get("method") != "HEAD"
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body if is_wanted else b""]))
-
-    def let_go(self) -> None:
-        """Nobody waits for the answer to what is asked any more."""
-        self.cycle.disconnected = True
-        self.cycle.waiting_for_100_continue = False  # which would be written after the last word
-        self.cycle.message_event.set()
 
     def _should_upgrade(self) -> bool:
         """To a WebSocket, where it can be opened: uvicorn's never answers a request for one that has a body."""
@@ -188,9 +172,28 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join([line, *lines, b"", b""])
 
-    def _is_too_large(self) -> bool:
-        """Whether it is the headers that are, and not the body that came with them."""
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > _MOST_AROUND_BODY
+    @property
+    def path(self) -> str:
+        """As it was sent."""
+        return self.url.partition(b"?")[0].decode("latin-1")
+
+    def refuse(self, status: int) -> None:
+        """For what the parser calls: has it stop, and the request answered with 400, 414, 431 or 503."""
+        self._fault = status
+        raise _Refused
+
+    def write_answer(self, status: int, headers: Headers, body: bytes, *, stays: bool) -> None:
+        """stays: whether the connection is for more than this answer."""
+        headers = [*self.server_state.default_headers, *headers, *([] if stays else [(b"connection", b"close")])]
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        is_wanted = self.scope is None or self.scope.get("method") != "HEAD"
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body if is_wanted else b""]))
+
+    def let_go(self) -> None:
+        """Nobody waits for the answer to what is asked any more."""
+        self.cycle.disconnected = True
+        self.cycle.waiting_for_100_continue = False  # which would be written after the last word
+        self.cycle.message_event.set()
 
     @property
     def _is_begun(self) -> bool:
