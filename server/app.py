@@ -88,6 +88,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
             app.state.gate, app.state.checks_gate = Gate(settings.bounds), Gate(settings.bounds)
             app.state.stopping = Stopping()
             app.state.not_ready, app.state.impaired = set[str](), set[str]()
+            app.state.finding = None  # whether it is ready: a task, since it was asked first
             app.state.workers = Workers(os.environ.get(DIRECTORY), is_kept, merged)
             if tracing:
                 tracing.trace_statements()

@@ -1,5 +1,6 @@
 """Whether the process runs, and whether it can do its work: what balancers ask."""
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -40,12 +41,21 @@ async def healthy(_request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """The process can do its work; or in which ways it can't, or not all of it."""
     state = request.app.state
-    found = {STOPPING} if state.stopping.is_begun else await _found(state)
+    found = {STOPPING} if state.stopping.is_begun else await _found_once(state)
     state.not_ready, state.impaired = found & set(REASONS), found & set(IMPAIRMENTS)
     lines = [word for word in (*REASONS, *IMPAIRMENTS) if word in found]
     status = 503 if state.not_ready else 200
     text = "\n".join(lines if state.not_ready else ["ok", *lines])
     return PlainTextResponse(text, status, {"Cache-Control": "no-store"})
+
+
+async def _found_once(state: Any) -> set[str]:
+    """Whoever asks while it is being found out is told what is: no place is taken for that, and asked by many it would
+    keep the database from others."""
+    if state.finding is None or state.finding.done():
+        state.finding = asyncio.ensure_future(_found(state))
+    found: set[str] = await asyncio.shield(state.finding)
+    return found
 
 
 async def _found(state: Any) -> set[str]:

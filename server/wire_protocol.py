@@ -15,9 +15,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server.admission import PLACE, is_gated, refusal
-from server.bounded_protocol import BoundedProtocol
+from server.bounded_protocol import has_one_host
 from server.gate import Gate, Overloaded, Place, Share
 from server.graphql_stream import ABORT
+from server.patient_protocol import PatientProtocol
 from server.verify import BEGAN, PATH, verify_at_once
 
 _PATH = PATH.encode()
@@ -29,7 +30,7 @@ _NOT_AT_ONCE = _NOT_PLAIN | {b"content-length"}
 _MOST_HELD = 64 * 1024
 
 
-class WireProtocol(BoundedProtocol):
+class WireProtocol(PatientProtocol):
     _was_answered = False
     # What is to be asked once a request is there as a whole, and what room that takes until then.
     _held: Any = None
@@ -74,7 +75,8 @@ class WireProtocol(BoundedProtocol):
 
     def on_message_complete(self) -> None:
         if self._was_answered:
-            self._was_answered, self.around_body = False, 0
+            self._was_answered = False
+            self.note_whole()
             return
         super().on_message_complete()
         if self._held is not None:
@@ -116,12 +118,14 @@ class WireProtocol(BoundedProtocol):
 
     def _admit_or_refuse(self) -> None:
         gate: Gate = self._gate()
-        if gate.is_full:
-            gate.full += 1
-            self._refuse_for_now()
-        else:
+        if not gate.is_full:
             place = self.scope["state"][PLACE] = gate.take()
             self._start_held(place)
+        elif self.flow.write_paused:
+            self._start_held()  # to be refused once what was answered before is taken
+        else:
+            gate.full += 1
+            self._refuse_for_now()
 
     def _refuse_for_now(self) -> None:
         stays, self._held = self.cycle.keep_alive, None
@@ -151,10 +155,11 @@ class WireProtocol(BoundedProtocol):
         return b"".join([STATUS_LINE[status], *of_every_answer, lines])
 
     def _is_plain(self) -> bool:
-        """Whether the connection stays open and nothing follows these headers."""
+        """Whether the request is a good one, the connection stays open, and nothing follows these headers."""
         if not self.parser.should_keep_alive() or self.parser.get_http_version() != "1.1":
             return False
-        return _NOT_AT_ONCE.isdisjoint([name for name, _ in self.headers])
+        names = [name for name, _ in self.headers]
+        return has_one_host(names) and _NOT_AT_ONCE.isdisjoint(names)
 
 
 async def _leaving(place: Place, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,8 +175,28 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     nothing any more once there is nothing left to do, and does not wait for good until all is written out; and when
     the server stops, what waits to be told is sent before it closes, with 1012, which has clients come again."""
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # What is no handshake websockets answers, and uvicorn does not send that.
+        if self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # who takes none of the answers gets no more of them
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._cut_off_who_takes_nothing()
+
     async def run_asgi(self) -> None:
         await super().run_asgi()
+        self._cut_off_who_takes_nothing()
+
+    def _cut_off_who_takes_nothing(self) -> None:
         if not self.writable.is_set():
             self.transport.abort()
 

@@ -1,13 +1,17 @@
 """/readyz says why a server can't do its work, or not all of it, in a few fixed words."""
 
+import asyncio
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from models import database
+from models.database import Condition
 from resolvers.caller import Deployment
 from resolvers.check_memory import CheckMemory
 from server.health import EPOCH_LIMIT, IMPAIRMENTS, REASONS
@@ -49,6 +53,22 @@ def test_a_schema_that_lacks_something_is_a_reason_and_one_that_has_more_is_none
     assert readiness(play) == (200, "ok")
     play.rows.execute(f"DELETE FROM {MIGRATIONS} WHERE name = '{newest[1]}'")
     assert readiness(play) == (503, "schema_behind")
+
+
+def test_many_who_ask_at_once_ask_the_database_once(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    condition, asked = database.condition, list[int]()
+
+    async def slowly() -> Condition:
+        asked.append(1)
+        await asyncio.sleep(0.3)
+        return await condition()
+
+    monkeypatch.setattr(database, "condition", slowly)
+    with httpx.Client(base_url=play.server.url) as client, ThreadPoolExecutor(8) as pool:
+        assert [answer.text for answer in pool.map(client.get, ["/readyz"] * 8)] == ["ok"] * 8
+    assert len(asked) < 4
+    monkeypatch.undo()
+    assert readiness(play) == (200, "ok")
 
 
 def test_keys_that_can_t_be_read_any_more_are_told_until_they_can_and_take_no_server_out(play: Play) -> None:
