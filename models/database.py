@@ -29,7 +29,8 @@ from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models import migrations
-from models.postgres_engine import PostgresClient, split_hosts
+from models.postgres_engine import PostgresClient
+from models.postgres_hosts import split_hosts
 from models.postgres_url import understood
 from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
