@@ -199,10 +199,11 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     return rows.select_for_update(no_key=True)
 
 
-def ahead() -> Any:
-    """A client that does not wait for what others do with the database: on PostgreSQL by a connection of its own."""
+async def ahead() -> Any:
+    """A client that does not wait for what others do with the database: on PostgreSQL by a connection of its own, which
+    there is by then. Raises what the driver raises."""
     client = get_connections().get("default")
-    return client.ahead() if isinstance(client, PostgresClient) else client
+    return await client.ahead() if isinstance(client, PostgresClient) else client
 
 
 async def fetch_row(query: str, *values: Any, using: Any = None) -> Any:

@@ -82,13 +82,18 @@ class PostgresClient(AsyncpgDBClient):
 
     def unhurried(self) -> "PostgresClient":
         """Another one, with one connection, that waits for an answer as long as it takes."""
-        return PostgresClient(**{**self._given, "maxsize": 1, "command_timeout": None})
+        return self._with_one_connection(command_timeout=None)
 
-    def ahead(self) -> "PostgresClient":
-        """Another one with a single connection, for what must not wait until the others give one back."""
+    def _with_one_connection(self, **named: Any) -> "PostgresClient":
+        return PostgresClient(**{**self._given, "minsize": 1, "maxsize": 1, **named})
+
+    async def ahead(self) -> "PostgresClient":
+        """Another one with a single connection, for what must not wait until the others give one back. It is connected
+        by then, which may take longer than whoever asks it then waits for an answer. Raises what the driver raises."""
         if self._ahead is None:
-            self._ahead = PostgresClient(**{**self._given, "minsize": 1, "maxsize": 1})
-        return self._ahead
+            self._ahead = self._with_one_connection()
+        async with self._ahead.acquire_connection():
+            return self._ahead
 
     async def close(self) -> None:
         if self._ahead is not None:

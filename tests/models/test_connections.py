@@ -217,6 +217,26 @@ def test_a_host_that_is_silent_keeps_none_from_the_next(beside_a_silent_host: st
 
 
 @pytest.mark.engine("postgres")
+def test_changes_are_learned_of_where_connecting_takes_longer_than_an_answer_may(
+    beside_a_silent_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_ANSWER_SECONDS", 0.2)
+
+    async def run() -> None:
+        memory = CheckMemory()
+        async with connected(beside_a_silent_host, pool_size=POOL):
+            await memory.refresh(waits_for_others=False)
+        assert memory.is_believed()
+
+    asyncio.run(run())
+
+
+@pytest.mark.engine("postgres")
+def test_a_pool_that_begins_with_several_connections_upgrades_with_one(database_url: str) -> None:
+    asyncio.run(migrate(f"{database_url}?minsize=2"))
+
+
+@pytest.mark.engine("postgres")
 def test_where_no_host_takes_writes_the_database_is_unavailable(database_url: str) -> None:
     before, host, after = database_url.partition("127.0.0.1:")
     rows, several = Rows(database_url), f"{before}127.0.0.1:1,{host}{after}"
