@@ -57,18 +57,21 @@ class Batch:
 _NOTE_BATCH = "INSERT INTO usage_batches (id, day) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
 # One statement for many rows: a driver that comes back for each waits, for each, until the checks that go on meanwhile
 # let it (SQLite's are in this process). In one order, so that two processes that add at once wait for each other and
-# not in a circle.
+# not in a circle. Of credentials that a database lost, as one does that took over before it had all changes, nothing is
+# added: the others' counts must not wait for these without end.
 _ADD = {
     "sqlite": """
         INSERT INTO credential_usage (credential_id, day, allowed, denied)
-        SELECT value ->> 0, $2, value ->> 1, value ->> 2 FROM json_each($1) WHERE true
+        SELECT value ->> 0, $2, value ->> 1, value ->> 2 FROM json_each($1)
+        WHERE EXISTS (SELECT 1 FROM credentials WHERE credentials.id = value ->> 0)
         ON CONFLICT (credential_id, day) DO UPDATE
         SET allowed = credential_usage.allowed + excluded.allowed, denied = credential_usage.denied + excluded.denied
     """,
     "postgres": """
         INSERT INTO credential_usage (credential_id, day, allowed, denied)
-        SELECT (value ->> 0)::uuid, $2, (value ->> 1)::bigint, (value ->> 2)::bigint
-        FROM jsonb_array_elements($1::jsonb)
+        SELECT credentials.id, $2, (value ->> 1)::bigint, (value ->> 2)::bigint
+        FROM jsonb_array_elements($1::jsonb) JOIN credentials ON credentials.id = (value ->> 0)::uuid
+        ORDER BY credentials.id
         ON CONFLICT (credential_id, day) DO UPDATE
         SET allowed = credential_usage.allowed + excluded.allowed, denied = credential_usage.denied + excluded.denied
     """,

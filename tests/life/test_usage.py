@@ -4,12 +4,15 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 
 from models.check_facts import CredentialFacts
+from models.ids import Kind, global_id
 from models.usage import Batch, add_usage
 from resolvers import usage
+from resolvers.caller import Deployment
 from tests.life.scene import Scene, keys
 from tests.plugins.play import StartPlay
 from tests.support.rows import Rows
@@ -188,6 +191,22 @@ def test_a_failed_flush_loses_and_doubles_nothing(
     scene.check(generated)
     scene.play.server.keep_house()
     assert used(scene, generated) == {"lastUsedAt": "2026-01-15T12:01:00Z", "usage": [day("2026-01-15", 2, 0)]}
+
+
+def test_what_was_counted_of_a_credential_that_the_database_lost_keeps_nothing_else_from_being_written(
+    scene: Scene,
+) -> None:
+    """As a standby that took over has it, to which that credential had not come."""
+    generated = scene.generate()
+    scene.check(generated)
+
+    async def count(deployment: Deployment) -> None:
+        lost = SimpleNamespace(id=global_id(Kind.CREDENTIAL, uuid4()).encode(), used_at=None)
+        deployment.usage.count(cast(CredentialFacts, lost), scene.clock(), allowed=True)
+
+    scene.play.server.run(count)
+    scene.play.server.keep_house()
+    assert used(scene, generated) == {"lastUsedAt": "2026-01-15T12:00:00Z", "usage": [day("2026-01-15", 1, 0)]}
 
 
 def test_writing_down_takes_a_twentieth_of_the_time_at_most(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
