@@ -31,7 +31,7 @@ from tortoise.transactions import in_transaction
 from models import migrations
 from models.postgres_engine import PostgresClient
 from models.postgres_hosts import split_hosts
-from models.postgres_url import understood
+from models.postgres_url import understood, unreadable
 from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
 from models.sqlite_errors import has_no_room, primary_code, unusable
@@ -100,8 +100,7 @@ def _read_url(url: str) -> dict[str, Any]:
         config = expand_db_url(url)
     except (ConfigurationError, ValueError):
         # Not chained: what can't be read may be a part of the password.
-        message = "SEALKEY_DATABASE_URL can't be read: percent-encode what is special in a URL, in the password too."
-        raise DatabaseUnusable(message) from None
+        raise unreadable() from None
     if hosts:
         config["credentials"]["hosts"] = hosts
     return config
@@ -165,7 +164,7 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     except _OF_DATABASE as error:
         if not is_unavailable(error):
             raise
-        raise _unusable(error) from error
+        raise as_unusable(error) from error
     finally:
         await _end_what_was_left()
         await context.close_connections()
@@ -175,10 +174,11 @@ async def _reach() -> None:
     try:
         await ping()
     except Exception as error:  # noqa: BLE001  (each driver raises what it likes)
-        raise _unusable(error) from None
+        raise as_unusable(error) from None
 
 
-def _unusable(error: Exception) -> DatabaseUnusable:
+def as_unusable(error: Exception) -> DatabaseUnusable:
+    """An error of the database's as a sentence about it."""
     cause, client = cause_of(error), get_connections().get("default")
     if isinstance(cause, sqlite3.Error) and isinstance(client, ImmediateSqliteClient):
         return unusable(Path(client.filename), cause)
