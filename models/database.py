@@ -90,6 +90,8 @@ _LOGGER = logging.getLogger("tortoise.db_client")
 # What was read is judged within this time of having been asked for, or not at all: less than the second after which a
 # change counts everywhere.
 _ANSWER_SECONDS = 0.9
+# Longer than most transactions.
+_OTHERS_SECONDS = 0.05
 # asyncio itself keeps no task from being collected.
 _left: set[asyncio.Future[Any]] = set()
 
@@ -197,6 +199,12 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     so can't wait in a circle. On SQLite the transaction as a whole is held against others already.
     """
     return rows.select_for_update(no_key=True)
+
+
+async def let_others_write() -> None:
+    """Between the transactions of what takes many of them: on SQLite who waits looks only every tenth of a second
+    whether the file is free, and would hardly ever meet the moment. On PostgreSQL nobody waits for that."""
+    await asyncio.sleep(_OTHERS_SECONDS if is_sqlite() else 0)
 
 
 async def ahead() -> Any:

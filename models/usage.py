@@ -7,9 +7,10 @@ from uuid import UUID
 
 import orjson
 from tortoise import fields
+from tortoise.connection import get_connections
 from tortoise.models import Model
 
-from models.database import transaction
+from models.database import let_others_write, transaction
 
 
 class CredentialUsage(Model):
@@ -94,6 +95,14 @@ _NOTE_USE = {
 }
 
 
+# A day of a million credentials takes longer than anybody waits, or than a statement may.
+_FORGOTTEN_AT_ONCE = 5_000
+_FORGET = {
+    "sqlite": "DELETE FROM {0} WHERE rowid IN (SELECT rowid FROM {0} WHERE day < ? LIMIT {1})",
+    "postgres": "DELETE FROM {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {0} WHERE day < $1 LIMIT {1}))",
+}
+
+
 async def add_usage(batch: Batch) -> None:
     """Adds counts and notes last uses, all or nothing; nothing where that was done before."""
     rows = [_row(id_, count) for id_, count in sorted(batch.counts.items())]
@@ -116,5 +125,14 @@ def _row(id_: bytes, count: Count) -> tuple[str, int, int, str | None]:
 
 async def forget_usage(before_day: str, *, batches_before_day: str) -> None:
     """Removes days, and notes of batches that were written, before these."""
-    await CredentialUsage.filter(day__lt=before_day).delete()
-    await UsageBatch.filter(day__lt=batches_before_day).delete()
+    for table, day in (("credential_usage", before_day), ("usage_batches", batches_before_day)):
+        while await _forget_some(table, day) == _FORGOTTEN_AT_ONCE:
+            await let_others_write()
+
+
+async def _forget_some(table: str, before_day: str) -> int:
+    """How many rows were removed."""
+    client = get_connections().get("default")
+    statement = _FORGET[client.capabilities.dialect].format(table, _FORGOTTEN_AT_ONCE)
+    forgotten, _ = await client.execute_query(statement, [before_day])
+    return forgotten

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from models import usage as models_usage
 from models.check_facts import CredentialFacts
 from models.ids import Kind, global_id
 from models.usage import Batch, add_usage
@@ -144,6 +145,21 @@ def test_ninety_days_are_kept_and_not_for_ever(scene: Scene) -> None:
     scene.at(datetime(2026, 4, 16, tzinfo=UTC))
     scene.play.server.keep_house()
     assert rows.execute("SELECT day FROM credential_usage") == rows.execute("SELECT day FROM usage_batches") == []
+
+
+def test_what_is_too_old_is_removed_some_at_a_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models_usage, "_FORGOTTEN_AT_ONCE", 1)
+    for name in ("one", "two"):
+        scene.check(scene.generate(name))
+    scene.play.server.keep_house()
+    rows = Rows(scene.play.server.database_url)
+    assert rows.execute("SELECT count(*) FROM credential_usage") == [(2,)]
+    scene.at(datetime(2026, 4, 16, tzinfo=UTC))
+    with statements(of_requests=False) as seen:
+        scene.play.server.keep_house()
+    removing = [statement for statement in seen if statement.startswith("DELETE FROM credential_usage")]
+    assert ["LIMIT 1" in statement for statement in removing] == [True] * 3
+    assert rows.execute("SELECT count(*) FROM credential_usage") == [(0,)]
 
 
 def test_nobody_reads_the_use_of_what_they_do_not_see(scene: Scene) -> None:
