@@ -13,7 +13,7 @@ from uuid import UUID
 
 from models.account import Account, AccountStatus
 from models.credential import WITH_PARTIES, Credential, CredentialBlocker, CredentialState, blockers_of
-from models.database import locked, transaction
+from models.database import let_others_write, locked, transaction
 from models.identity import Identity, IdentityStatus
 from models.instants import LONG_AGO, NEVER
 from models.service import Service
@@ -60,7 +60,7 @@ async def write_announced(caller: Caller) -> None:
     processes may."""
     for account_id in await WebhookAnnouncement.all().distinct().values_list("account_id", flat=True):
         while await _write_some(caller, cast(UUID, account_id)):
-            pass
+            await let_others_write()
 
 
 async def announced_since(now: datetime) -> timedelta:

@@ -1,8 +1,10 @@
 """Every event is told when and only when it happens."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -320,6 +322,26 @@ def test_a_change_that_comes_late_to_those_that_are_being_told_blocks_nothing_ag
         ("one", ["IDENTITY_NOT_ACTIVE"]),
         ("two", ["IDENTITY_NOT_ACTIVE"]),
     ]
+
+
+@pytest.mark.engine("sqlite")
+def test_others_may_write_while_many_are_told_of(hooks: Hooks) -> None:
+    hooks.subscribe("CREDENTIAL_BLOCKED")
+    for name in ("one", "two"):
+        generated(hooks, name)
+    suspend_service(hooks)
+    wrote = list[str]()
+
+    async def write() -> None:
+        with closing(sqlite3.connect(hooks.rows.url.removeprefix("sqlite://"), timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            wrote.append("something")
+
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(webhook_announcements, "_CREDENTIALS_AT_ONCE", 1)
+        meanwhile.setattr(webhook_announcements, "let_others_write", write)
+        assert hooks.types() == ["credential.blocked"] * 2
+    assert len(wrote) >= 2
 
 
 def refusals_of(hooks: Hooks) -> list[tuple[Client, str, dict[str, Any], str]]:
