@@ -56,11 +56,12 @@ async def announce_blocked(caller: Caller, account_id: UUID, party: str, before:
 
 
 async def write_announced(caller: Caller) -> None:
-    """Writes the messages of all that was announced, that of an account one change after the other. Any number of
-    processes may."""
-    for account_id in await WebhookAnnouncement.all().distinct().values_list("account_id", flat=True):
-        while await _write_some(caller, cast(UUID, account_id)):
-            await let_others_write()
+    """Writes the messages of all that was announced, some of each account in turn, and of an account one change after
+    the other. Any number of processes may."""
+    while accounts := await WebhookAnnouncement.all().distinct().values_list("account_id", flat=True):
+        for account_id in accounts:
+            if await _write_some(caller, cast(UUID, account_id)):
+                await let_others_write()
 
 
 async def announced_since(now: datetime) -> timedelta:

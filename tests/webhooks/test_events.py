@@ -324,6 +324,28 @@ def test_a_change_that_comes_late_to_those_that_are_being_told_blocks_nothing_ag
     ]
 
 
+def test_an_account_with_many_credentials_keeps_no_other_waiting(hooks: Hooks) -> None:
+    hooks.subscribe("CREDENTIAL_BLOCKED")
+    hooks.subscribe("CREDENTIAL_BLOCKED", client=hooks.play.other_administrator)
+    for name in ("one", "two"):
+        generated(hooks, name)
+    suspend_service(hooks)
+    hooks.play.operator.do("suspendAccount", "account { id }", accountId=hooks.play.birch.id)
+    write_some, turns = webhook_announcements._write_some, list[UUID]()
+
+    async def noting(caller: Caller, account_id: UUID) -> bool:
+        turns.append(account_id)
+        return await write_some(caller, account_id)
+
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(webhook_announcements, "_CREDENTIALS_AT_ONCE", 1)
+        meanwhile.setattr(webhook_announcements, "_write_some", noting)
+        assert hooks.types() == ["credential.blocked"] * 2
+    alder, birch = (UUID(row_id(each.id)) for each in (hooks.play.alder, hooks.play.birch))
+    assert set(turns[:2]) == {alder, birch}
+    assert turns.count(alder) == 3
+
+
 @pytest.mark.engine("sqlite")
 def test_others_may_write_while_many_are_told_of(hooks: Hooks) -> None:
     hooks.subscribe("CREDENTIAL_BLOCKED")
