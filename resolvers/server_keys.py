@@ -2,7 +2,8 @@
 the first login; and a key that was added to the file, or retired, is so everywhere without a restart."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -56,14 +57,14 @@ class GivenKeys:
 class KeysInFile(GivenKeys):
     """The keys of a file; read again once it was replaced."""
 
-    def __init__(self, path: Path, sealing: Sealing | None = None, *, may_make: bool = False) -> None:
-        """`may_make`: a file that is not there. Raises KeyringUnreadable."""
+    def __init__(self, path: Path, sealing: Sealing | None = None) -> None:
+        """Raises KeyringUnreadable."""
         self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = self._stamp_now()
         self._not_taken: str | None = None
         self._tries_again_at = datetime.min.replace(tzinfo=UTC)
         self._looking = asyncio.Lock()
-        super().__init__((load_keyring if may_make else read_keyring_file)(path, self._sealing))
+        super().__init__(read_keyring_file(path, self._sealing))
 
     @property
     def trouble(self) -> str | None:
@@ -99,9 +100,16 @@ class KeysInFile(GivenKeys):
         self._stamp, self._not_taken, self._disagreement = newest, None, None
 
 
-async def knows_keys() -> bool:
-    """Whether the database was set up with keys. Where it was, others that were made now would be wrong."""
-    return await ServerKey.exists()
+async def set_up_with_keys(path: Path, sealing: Sealing, now: datetime) -> None:
+    """Sets a database that knows no keys up with those of the file, which is made where there is none. Once it knows
+    some, others that were made would be wrong: of several servers that start at once, on however many machines, one
+    makes a file. Raises KeyringUnreadable."""
+    if await ServerKey.exists():
+        return
+    async with _writing_down():
+        if not await ServerKey.exists():
+            # The file first: what is in it alone, the next to start writes down; what is in the database alone is lost.
+            await _write_down(load_keyring(path, sealing).check_values(), now)
 
 
 async def check_the_same(keyring: Keyring) -> None:
@@ -128,18 +136,28 @@ async def remember_keys(caller: Caller, keyring: Keyring) -> None:
 
     Raises KeyringUnreadable."""
     given = keyring.check_values()
-    async with transaction() as connection:
-        # Two processes that start at once agree on who writes the rows.
-        if connection.capabilities.dialect == "postgres":
-            await connection.execute_query("LOCK TABLE server_keys IN SHARE ROW EXCLUSIVE MODE")
+    async with _writing_down():
         known = {key.id: key.check_value for key in await ServerKey.all()}
         _check_the_same(given, known)
-        added = [key_id for key_id in given if key_id not in known]
-        for key_id in added:
-            await ServerKey.create(id=key_id, check_value=given[key_id], created_at=caller.now)
+        added = {key_id: value for key_id, value in given.items() if key_id not in known}
+        await _write_down(added, caller.now)
         if added and known:
             happened = [Happened(EventType.SERVER_KEY_ADDED, _added(keyring, key_id)) for key_id in added]
             await record_all(caller, happened, account_id=None)
+
+
+@asynccontextmanager
+async def _writing_down() -> AsyncIterator[None]:
+    """A transaction. Two processes that start at once agree on who writes the rows."""
+    async with transaction() as connection:
+        if connection.capabilities.dialect == "postgres":
+            await connection.execute_query("LOCK TABLE server_keys IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
+async def _write_down(check_values: Mapping[str, str], now: datetime) -> None:
+    for key_id, check_value in check_values.items():
+        await ServerKey.create(id=key_id, check_value=check_value, created_at=now)
 
 
 def _added(keyring: Keyring, key_id: str) -> str:

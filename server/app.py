@@ -21,7 +21,7 @@ from auth.openid import OpenIdProvider
 from models import database, migrating
 from models.instants import Clock, system_clock
 from resolvers.caller import Caller, Deployment, ServerKeys
-from resolvers.server_keys import GivenKeys, KeysInFile, knows_keys
+from resolvers.server_keys import GivenKeys, KeysInFile, set_up_with_keys
 from resolvers.watching import Watches
 from schema.api import Api, build_api
 from server import audit_export, graphiql, oauth
@@ -154,7 +154,9 @@ async def deployed(
     reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await migrating.upgrade()
-        keys = await read_keys(settings)
+        if settings.keys is None:
+            await set_up_with_keys(settings.keys_path, settings.key_sealing, clock())
+        keys = read_keys(settings)
         deployment = Deployment(
             keys=keys,
             clock=clock,
@@ -171,14 +173,11 @@ async def deployed(
         yield deployment
 
 
-async def read_keys(settings: Settings) -> ServerKeys:
-    """The server's keys from where the settings say; made where neither they nor the database have any. Raises
-    KeyringUnreadable."""
+def read_keys(settings: Settings) -> ServerKeys:
+    """The server's keys from where the settings say. Raises KeyringUnreadable."""
     if settings.keys is not None:
         return GivenKeys(given_keyring(settings))
-    # Asked before it is looked for the file: of several that start at once the first may make both in between.
-    may_make = not await knows_keys()
-    return KeysInFile(settings.keys_path, settings.key_sealing, may_make=may_make)
+    return KeysInFile(settings.keys_path, settings.key_sealing)
 
 
 def given_keyring(settings: Settings) -> Keyring:
