@@ -111,6 +111,13 @@ def file_of(url: str) -> Path | None:
     return Path(_read_url(url)["credentials"]["file_path"]) if url.startswith("sqlite:") else None
 
 
+def confirm_there(url: str) -> None:
+    """That there is a file where a SQLite database is to be, since connecting makes one. Raises DatabaseUnusable."""
+    file = file_of(url)
+    if file is not None and not file.is_file():
+        raise DatabaseUnusable(f"There is no database {file}.")
+
+
 def _connection(url: str, pool_size: int) -> dict[str, Any]:
     config = _read_url(url)
     credentials = config["credentials"]
