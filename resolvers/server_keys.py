@@ -15,7 +15,7 @@ from models.instants import write_instant
 from models.server_key import ServerKey
 from resolvers.audit import EventType, Happened, record_all
 from resolvers.caller import Caller
-from resolvers.key_needs import what_needs
+from resolvers.key_purposes import use_of, what_needs
 
 # Keys are compared with the database again: a copy of the file, which nobody has replaced, may lack one by now.
 _ASK_AGAIN = timedelta(minutes=1)
@@ -166,17 +166,7 @@ def _added(keyring: Keyring, key_id: str) -> str:
         return f"The server key {key_id} was added, to sign checkpoints of the audit log"
     starts_at = next((key.starts_at for key in keyring.versions(purpose) if key.id == key_id), 0) if purpose else 0
     from_then_on = write_instant(datetime.fromtimestamp(starts_at, UTC))
-    return f"The server key {key_id} was added, to {verb(key_id)} from {from_then_on}"
-
-
-def verb(key_id: str) -> str:
-    """What a key does."""
-    match purpose_of(key_id):
-        case Purpose.TOKEN_SIGNING | Purpose.CHECKPOINT_SIGNING:
-            return "sign"
-        case Purpose.SEALING:
-            return "seal"
-    return "hash"
+    return f"The server key {key_id} was added, to {use_of(key_id).verb} from {from_then_on}"
 
 
 async def _check_none_lost(given: Mapping[str, str], known: Iterable[ServerKey], now: datetime) -> None:
