@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from auth.crypto.keyring import Purpose, read_keyring
+from models.audit import DEPLOYMENT_CHAIN
 from models.audit_log import EventRow
 from models.ids import Kind, global_id
 from models.schema_age import READABLE_SINCE
@@ -308,16 +309,18 @@ def as_left_with(there: Deployment, url: str, schema: str) -> Deployment:
     for name in NAMES[: NAMES.index(schema) + 1]:
         asyncio.run(migrate_to(url, name))
     older = Deployment(url, there.data_dir)
-    of = {table: columns(older.rows)[table] for table in ("accounts", "users", "server_keys", "audit_events")}
-    for table, rows in contents(there.rows, of).items():
+    there_were = columns(older.rows)
+    tables = ("accounts", "users", "server_keys", "audit_chains", "audit_events")
+    kept = contents(there.rows, {table: there_were[table] for table in tables})
+    for table in tables:
+        rows = sorted(kept[table], key=lambda row: int(row.get("sequence", 0)))
+        if table == "audit_chains":
+            # The deployment's is there from the first.
+            own = next(row for row in rows if row["id"] in {str(DEPLOYMENT_CHAIN), DEPLOYMENT_CHAIN})
+            head = f"sequence = {own['sequence']}, hash = '{own['hash']}'"
+            older.rows.execute(f"UPDATE audit_chains SET {head} WHERE id = '{own['id']}'")
+            rows.remove(own)
         older.rows.insert(table, *rows)
-    # The deployment's own is there from the first.
-    made = {str(id_) for (id_,) in older.rows.execute("SELECT id FROM audit_chains")}
-    for id_, sequence, hash_ in there.rows.execute("SELECT id, sequence, hash FROM audit_chains"):
-        if str(id_) in made:
-            older.rows.execute(f"UPDATE audit_chains SET sequence = {sequence}, hash = '{hash_}' WHERE id = '{id_}'")
-        else:
-            older.rows.insert("audit_chains", {"id": id_, "sequence": sequence, "hash": hash_})
     return older
 
 
