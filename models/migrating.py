@@ -19,7 +19,8 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connections
 from tortoise.migrations.executor import MigrationExecutor
 
-from models.database import APP, connected, is_unavailable
+from models.database import APP, connected
+from models.failures import is_unavailable
 from models.postgres_engine import PostgresClient
 from models.unusable import DatabaseUnusable, in_words
 

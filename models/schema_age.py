@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 import asyncpg
 from tortoise.exceptions import OperationalError
 
-from models.database import DatabaseUnusable, fetch_rows, is_unavailable, known_migrations
+from models.database import DatabaseUnusable, fetch_rows, known_migrations
+from models.failures import is_unavailable
 from models.reasons import cause_of
 
 READABLE_SINCE = "m0009_server_keys"

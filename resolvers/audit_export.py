@@ -24,7 +24,8 @@ from auth.policy import authorize
 from auth.principal import Principal
 from auth.recheck import recheck
 from models.audit_log import ActorRow, EventRow, HeadRow, read_events_with_actors, read_heads
-from models.database import is_unavailable, transaction
+from models.database import transaction
+from models.failures import is_unavailable
 from models.ids import Kind, global_id
 from models.instants import write_instant
 from resolvers.audit import EventType, record

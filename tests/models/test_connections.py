@@ -9,7 +9,8 @@ import pytest
 from tortoise.connection import get_connections
 
 from models import postgres_engine
-from models.database import DatabaseUnusable, connected, dialect, is_unavailable, ping, transaction
+from models.database import DatabaseUnusable, connected, dialect, ping, transaction
+from models.failures import is_unavailable
 from models.migrating import migrate
 from resolvers.check_memory import CheckMemory
 from tests.postgres import running_postgres
