@@ -26,8 +26,9 @@ from tortoise.transactions import in_transaction
 
 from models import migrations
 from models.failures import OF_DATABASE, is_unavailable
-from models.postgres_engine import PostgresClient, split_hosts
-from models.postgres_url import understood
+from models.postgres_engine import PostgresClient
+from models.postgres_hosts import split_hosts
+from models.postgres_url import understood, unreadable
 from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
 from models.sqlite_errors import has_no_room, unusable
@@ -86,6 +87,8 @@ _LOGGER = logging.getLogger("tortoise.db_client")
 # What was read is judged within this time of having been asked for, or not at all: less than the second after which a
 # change counts everywhere.
 _ANSWER_SECONDS = 0.9
+# Longer than most transactions.
+_OTHERS_SECONDS = 0.05
 # asyncio itself keeps no task from being collected.
 _left: set[asyncio.Future[Any]] = set()
 
@@ -96,8 +99,7 @@ def _read_url(url: str) -> dict[str, Any]:
         config = expand_db_url(url)
     except (ConfigurationError, ValueError):
         # Not chained: what can't be read may be a part of the password.
-        message = "SEALKEY_DATABASE_URL can't be read: percent-encode what is special in a URL, in the password too."
-        raise DatabaseUnusable(message) from None
+        raise unreadable() from None
     if hosts:
         config["credentials"]["hosts"] = hosts
     return config
@@ -168,7 +170,7 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     except OF_DATABASE as error:
         if not is_unavailable(error):
             raise
-        raise _unusable(error) from error
+        raise as_unusable(error) from error
     finally:
         await _end_what_was_left()
         await context.close_connections()
@@ -178,10 +180,11 @@ async def _reach() -> None:
     try:
         await ping()
     except Exception as error:  # noqa: BLE001  (each driver raises what it likes)
-        raise _unusable(error) from None
+        raise as_unusable(error) from None
 
 
-def _unusable(error: Exception) -> DatabaseUnusable:
+def as_unusable(error: Exception) -> DatabaseUnusable:
+    """An error of the database's as a sentence about it."""
     cause, client = cause_of(error), get_connections().get("default")
     if isinstance(cause, sqlite3.Error) and isinstance(client, ImmediateSqliteClient):
         return unusable(Path(client.filename), cause)
@@ -202,10 +205,17 @@ def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
     return rows.select_for_update(no_key=True)
 
 
-def ahead() -> Any:
-    """A client that does not wait for what others do with the database: on PostgreSQL by a connection of its own."""
+async def let_others_write() -> None:
+    """Between the transactions of what takes many of them: on SQLite who waits looks only every tenth of a second
+    whether the file is free, and would hardly ever meet the moment. On PostgreSQL nobody waits for that."""
+    await asyncio.sleep(_OTHERS_SECONDS if is_sqlite() else 0)
+
+
+async def ahead() -> Any:
+    """A client that does not wait for what others do with the database: on PostgreSQL by a connection of its own, which
+    there is by then. Raises what the driver raises."""
     client = get_connections().get("default")
-    return client.ahead() if isinstance(client, PostgresClient) else client
+    return await client.ahead() if isinstance(client, PostgresClient) else client
 
 
 async def fetch_row(query: str, *values: Any, using: Any = None) -> Any:

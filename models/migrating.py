@@ -19,10 +19,11 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connections
 from tortoise.migrations.executor import MigrationExecutor
 
-from models.database import APP, connected
+from models.database import APP, as_unusable, connected
 from models.failures import is_unavailable
 from models.postgres_engine import PostgresClient
-from models.unusable import DatabaseUnusable, in_words
+from models.reasons import cause_of
+from models.sqlite_errors import is_damage
 
 _LOCK = 7_345_209_113
 # Less than a check waits for what it asks.
@@ -53,9 +54,10 @@ async def upgrade() -> None:
         async with _unhurried() as client:
             await _upgrade(client)
     except Exception as error:
-        if not isinstance(error, sqlite3.DatabaseError) and not is_unavailable(error):
+        cause = cause_of(error)
+        if not is_unavailable(error) and not (isinstance(cause, sqlite3.Error) and is_damage(cause)):
             raise
-        raise DatabaseUnusable(f"The database can't be used: {in_words(error)}.") from None
+        raise as_unusable(error) from None
 
 
 @asynccontextmanager
@@ -111,6 +113,8 @@ async def _run(connection: Any) -> None:
     executor = MigrationExecutor(connection, {"models": APP})
     # First of all the table of what ran: asking for it where it is missing would end the transaction.
     await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
+    # The executor would take it for none that ran where that can't be read.
+    await connection.execute_query(f"SELECT name FROM {executor.recorder.table_name}")  # noqa: S608
     await executor.migrate()
 
 

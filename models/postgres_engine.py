@@ -4,15 +4,12 @@ The stock transaction takes a connection from the pool and then begins. Who is c
 server has gone, never gives it back: after as many of these as the pool has connections, nobody gets one any more. And
 the stock pool waits for one for as long as it takes, also where all of them wait for a server that the network has
 lost.
-
-An address may name several servers: the one that takes writes is used.
 """
 
 import asyncio
-import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient, TransactionWrapper
@@ -24,32 +21,10 @@ from tortoise.backends.base.client import (
 )
 from tortoise.connection import get_connections
 
+from models.postgres_hosts import Host, HostFinder
+
 # By then one has come back, or the database is as good as unavailable.
 _WAIT_SECONDS = 10
-_SEVERAL = re.compile(r"^(postgres://(?:[^/?#]*@)?)([^/?#@]+,[^/?#@]+)(|[/?#].*)$")
-_HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
-
-
-class Host(NamedTuple):
-    name: str
-    port: int
-
-
-def split_hosts(url: str) -> tuple[str, Sequence[Host]]:
-    """A URL with several hosts (as libpq has it: `postgres://…@one:5432,other:5432/…`) as one with the first of them,
-    and all; of any other, the same and none. Raises ValueError."""
-    found = _SEVERAL.match(url)
-    if not found:
-        return url, ()
-    before, hosts, after = found.groups()
-    return f"{before}{hosts.partition(',')[0]}{after}", [_host(host) for host in hosts.split(",")]
-
-
-def _host(text: str) -> Host:
-    found = _HOST.fullmatch(text)
-    if not found:
-        raise ValueError("this is no host")
-    return Host(found[1].strip("[]"), int(found[2] or 5432))
 
 
 class PooledConnection(PoolConnectionWrapper[Any]):
@@ -103,19 +78,22 @@ class PostgresClient(AsyncpgDBClient):
         super().__init__(**named)
         self._given = {"hosts": hosts, **named}
         self._ahead: PostgresClient | None = None
-        if hosts:
-            self.host: Any = [host.name for host in hosts]
-            self.port: Any = [host.port for host in hosts]
+        self._connecting = {"connect": HostFinder(hosts).connect} if hosts else {}
 
     def unhurried(self) -> "PostgresClient":
         """Another one, with one connection, that waits for an answer as long as it takes."""
-        return PostgresClient(**{**self._given, "maxsize": 1, "command_timeout": None})
+        return self._with_one_connection(command_timeout=None)
 
-    def ahead(self) -> "PostgresClient":
-        """Another one with a single connection, for what must not wait until the others give one back."""
+    def _with_one_connection(self, **named: Any) -> "PostgresClient":
+        return PostgresClient(**{**self._given, "minsize": 1, "maxsize": 1, **named})
+
+    async def ahead(self) -> "PostgresClient":
+        """Another one with a single connection, for what must not wait until the others give one back. It is connected
+        by then, which may take longer than whoever asks it then waits for an answer. Raises what the driver raises."""
         if self._ahead is None:
-            self._ahead = PostgresClient(**{**self._given, "minsize": 1, "maxsize": 1})
-        return self._ahead
+            self._ahead = self._with_one_connection()
+        async with self._ahead.acquire_connection():
+            return self._ahead
 
     async def close(self) -> None:
         if self._ahead is not None:
@@ -129,7 +107,7 @@ class PostgresClient(AsyncpgDBClient):
                 client._pool.terminate()
 
     async def create_pool(self, **named: Any) -> Any:
-        return await asyncpg.create_pool(**named)  # the stock method takes no address
+        return await asyncpg.create_pool(**named, **self._connecting)  # the stock method takes no address
 
     def acquire_connection(self) -> PooledConnection:
         return PooledConnection(self, self._pool_init_lock)

@@ -6,11 +6,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 
 from models.sqlite_errors import damaged, is_damage, is_full, not_writable, unusable
 from models.unusable import DatabaseUnusable
 
+# As many as SQLite tells of damage by itself.
+_MOST_TOLD = 100
 _MOUNTS = Path("/proc/self/mountinfo")
 # SQLite's processes share memory and locks, of which these keep one machine's from another's or promise too much.
 _OVER_A_NETWORK = frozenset(
@@ -50,8 +53,7 @@ def _filesystem(file: Path) -> str:
 
 def look_for_damage(file: Path, seconds: float) -> None:
     """Looks through a file for as long as is allowed, or to its end. Raises DatabaseUnusable for one that is damaged,
-    as far as that was seen, and for one that can't be
-    looked at."""
+    as far as that was seen, and for one that can't be looked at."""
     confirm_usable(file)
     give_up_at = time.monotonic() + seconds
     with _reading(file) as connection:
@@ -67,14 +69,14 @@ def look_for_damage(file: Path, seconds: float) -> None:
 
 
 def problems(file: Path) -> Iterator[str]:
-    """All that is wrong with a database, up to a hundred things: damage, and rows that refer to none. Raises
+    """What is wrong with a database: damage, and rows that refer to none, up to a hundred of each. Raises
     DatabaseUnusable where it can't be looked at."""
     try:
         with closing(_open(file)) as connection:
             for (found,) in connection.execute("PRAGMA integrity_check"):
                 if found != "ok":
                     yield found.replace("\n", " ")
-            for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+            for table, row, parent, _ in islice(connection.execute("PRAGMA foreign_key_check"), _MOST_TOLD):
                 yield f"Row {row} of {table} refers to a row of {parent} that is not there."
     except sqlite3.DatabaseError as error:
         if not is_damage(error):

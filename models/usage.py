@@ -7,9 +7,10 @@ from uuid import UUID
 
 import orjson
 from tortoise import fields
+from tortoise.connection import get_connections
 from tortoise.models import Model
 
-from models.database import transaction
+from models.database import let_others_write, transaction
 
 
 class CredentialUsage(Model):
@@ -57,18 +58,21 @@ class Batch:
 _NOTE_BATCH = "INSERT INTO usage_batches (id, day) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
 # One statement for many rows: a driver that comes back for each waits, for each, until the checks that go on meanwhile
 # let it (SQLite's are in this process). In one order, so that two processes that add at once wait for each other and
-# not in a circle.
+# not in a circle. Of credentials that a database lost, as one does that took over before it had all changes, nothing is
+# added: the others' counts must not wait for these without end.
 _ADD = {
     "sqlite": """
         INSERT INTO credential_usage (credential_id, day, allowed, denied)
-        SELECT value ->> 0, $2, value ->> 1, value ->> 2 FROM json_each($1) WHERE true
+        SELECT value ->> 0, $2, value ->> 1, value ->> 2 FROM json_each($1)
+        WHERE EXISTS (SELECT 1 FROM credentials WHERE credentials.id = value ->> 0)
         ON CONFLICT (credential_id, day) DO UPDATE
         SET allowed = credential_usage.allowed + excluded.allowed, denied = credential_usage.denied + excluded.denied
     """,
     "postgres": """
         INSERT INTO credential_usage (credential_id, day, allowed, denied)
-        SELECT (value ->> 0)::uuid, $2, (value ->> 1)::bigint, (value ->> 2)::bigint
-        FROM jsonb_array_elements($1::jsonb)
+        SELECT credentials.id, $2, (value ->> 1)::bigint, (value ->> 2)::bigint
+        FROM jsonb_array_elements($1::jsonb) JOIN credentials ON credentials.id = (value ->> 0)::uuid
+        ORDER BY credentials.id
         ON CONFLICT (credential_id, day) DO UPDATE
         SET allowed = credential_usage.allowed + excluded.allowed, denied = credential_usage.denied + excluded.denied
     """,
@@ -88,6 +92,14 @@ _NOTE_USE = {
         )
         UPDATE credentials SET last_used_at = held.at FROM held WHERE credentials.id = held.id
     """,
+}
+
+
+# A day of a million credentials takes longer than anybody waits, or than a statement may.
+_FORGOTTEN_AT_ONCE = 5_000
+_FORGET = {
+    "sqlite": "DELETE FROM {0} WHERE rowid IN (SELECT rowid FROM {0} WHERE day < ? LIMIT {1})",
+    "postgres": "DELETE FROM {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {0} WHERE day < $1 LIMIT {1}))",
 }
 
 
@@ -113,5 +125,14 @@ def _row(id_: bytes, count: Count) -> tuple[str, int, int, str | None]:
 
 async def forget_usage(before_day: str, *, batches_before_day: str) -> None:
     """Removes days, and notes of batches that were written, before these."""
-    await CredentialUsage.filter(day__lt=before_day).delete()
-    await UsageBatch.filter(day__lt=batches_before_day).delete()
+    for table, day in (("credential_usage", before_day), ("usage_batches", batches_before_day)):
+        while await _forget_some(table, day) == _FORGOTTEN_AT_ONCE:
+            await let_others_write()
+
+
+async def _forget_some(table: str, before_day: str) -> int:
+    """How many rows were removed."""
+    client = get_connections().get("default")
+    statement = _FORGET[client.capabilities.dialect].format(table, _FORGOTTEN_AT_ONCE)
+    forgotten, _ = await client.execute_query(statement, [before_day])
+    return forgotten

@@ -156,7 +156,7 @@ class CheckMemory:
 
     async def refresh(self, *, waits_for_others: bool = True) -> None:
         """Asks for the epoch and drops what has changed. Raises what the database's driver raises."""
-        using = None if waits_for_others else ahead()
+        using = None if waits_for_others else await ahead()
         asked_at, known = self._seconds(), self._epoch
         epoch = await current_epoch(using)
         if epoch.server != self._server or epoch.value < known:

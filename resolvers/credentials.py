@@ -1,6 +1,8 @@
 """What becomes of a credential after it is generated."""
 
 from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
 
 from tortoise.expressions import Q
 
@@ -19,6 +21,8 @@ from resolvers.errors import ErrorCode, refuse
 from resolvers.networks import checked_networks
 from resolvers.reach import load, lock
 from resolvers.webhook_events import WebhookEventType, announce
+
+_READ_AT_ONCE = 1_000
 
 
 async def reassociate_credential(
@@ -79,13 +83,14 @@ async def revoke_hashed_under(caller: Caller, key_id: str) -> int:
     whoever has that key and can write to the database could give them secrets. How many there were."""
     # One after the other: who holds the chains of several accounts could wait in a circle with others.
     due = Credential.filter(hashing_key_id=key_id, revoked_at__isnull=True, expires_at__gt=caller.now)
-    number = 0
-    for id_ in await due.order_by("id").values_list("id", flat=True):
-        async with transaction():
-            if await locked(due.filter(id=id_)).get_or_none():
-                credential = await Credential.get(id=id_).select_related(*WITH_PARTIES)
-                await _revoke(caller, [credential], RevocationReason.KEY_COMPROMISE)
-                number += 1
+    number, last = 0, UUID(int=0)
+    while ids := await due.filter(id__gt=last).order_by("id").limit(_READ_AT_ONCE).values_list("id", flat=True):
+        for last in cast(list[UUID], ids):
+            async with transaction():
+                if await locked(due.filter(id=last)).get_or_none():
+                    credential = await Credential.get(id=last).select_related(*WITH_PARTIES)
+                    await _revoke(caller, [credential], RevocationReason.KEY_COMPROMISE)
+                    number += 1
     return number
 
 

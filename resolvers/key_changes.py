@@ -87,11 +87,11 @@ async def retire_key(caller: Caller, file: KeyFile, key_id: str, *, forced: bool
         keyring = read_keyring(data)
         is_lost = key_id not in keyring.check_values()
         await _check_retirable(caller, keyring, key_id, is_lost=is_lost, forced=forced)
+        sealed = file.sealing.seal(data if is_lost else remove_key(data, key_id))  # which may fail: before all else
         if forced and purpose_of(key_id) is Purpose.CREDENTIAL_HASHING:
             revoked = await revoke_hashed_under(caller, key_id)
         elif not (forced and is_lost) and (needs := await what_needs(key_id, caller.now)):
             raise RotationRefused(f"{key_id} is needed by {needs} still{use_of(key_id).advice}")
-        sealed = file.sealing.seal(data if is_lost else remove_key(data, key_id))
         async with transaction():
             told = f"The server key {key_id} was retired{', being lost' if is_lost else ''}"
             if await ServerKey.filter(id=key_id, retired_at__isnull=True).update(retired_at=caller.now):

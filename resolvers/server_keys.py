@@ -45,13 +45,15 @@ class GivenKeys:
         """Looks again at what the database knows. Raises KeyringUnreadable, once for each thing that is wrong."""
         if self._asks_again_at is not None and caller.now < self._asks_again_at:
             return
-        told, self._disagreement = self._disagreement, None
+        told = self._disagreement
         try:
             await self.confirm(caller)
         except KeyringUnreadable as error:
             self._disagreement = str(error)
             if told != self._disagreement:
                 raise
+        else:
+            self._disagreement = None
 
 
 class KeysInFile(GivenKeys):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from models.account import Account, AccountStatus
 from models.credential import WITH_PARTIES, Credential, CredentialBlocker, CredentialState, blockers_of
-from models.database import locked, transaction
+from models.database import let_others_write, locked, transaction
 from models.identity import Identity, IdentityStatus
 from models.instants import LONG_AGO, NEVER
 from models.service import Service
@@ -56,11 +56,11 @@ async def announce_blocked(caller: Caller, account_id: UUID, party: str, before:
 
 
 async def write_announced(caller: Caller) -> None:
-    """Writes the messages of all that was announced, that of an account in the order in which it happened. Any number
-    of processes may."""
+    """Writes the messages of all that was announced, that of an account one change after the other. Any number of
+    processes may."""
     for account_id in await WebhookAnnouncement.all().distinct().values_list("account_id", flat=True):
         while await _write_some(caller, cast(UUID, account_id)):
-            pass
+            await let_others_write()
 
 
 async def announced_since(now: datetime) -> timedelta:
@@ -70,16 +70,19 @@ async def announced_since(now: datetime) -> timedelta:
 
 
 async def _write_some(caller: Caller, account_id: UUID) -> bool:
-    """Goes on with the first announcement of an account; whether there was one."""
+    """Goes on with an announcement of an account; whether there was one. Of several processes one does, with all others
+    held: what is told of each depends on which of them are still to be told."""
     async with transaction():
-        announced = WebhookAnnouncement.filter(account_id=account_id).order_by("id")
-        first = await locked(announced).first()
-        if first is None:
+        of_account = WebhookAnnouncement.filter(account_id=account_id).order_by("id")
+        waiting = await locked(of_account)
+        if not waiting:
             return False
+        # Ids are given before the transactions end: one that comes late to the others may have an earlier one.
+        first = next((each for each in waiting if each.told_upto), waiting[0])
         credentials = await _credentials(first)
         # Afterwards, so that nothing that the rows show is left out.
-        later = await announced.filter(id__gt=first.id)
-        blocks_next = {(each.party, each.party_id): bool(each.blockers) for each in reversed(later)}
+        others = await of_account.exclude(id=first.id)
+        blocks_next = {(each.party, each.party_id): bool(each.blockers) for each in reversed(others)}
         told = [each for each in credentials if not _is_blocked_otherwise(each, first, blocks_next)]
         await WebhookDelivery.bulk_create(await _messages(first, told))
         if len(credentials) < _CREDENTIALS_AT_ONCE:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -259,9 +260,10 @@ def _opened(path: Path | None) -> Iterator[Any]:
         sys.stdout.buffer.flush()
         return
     # It has its name once the whole of it is written: half a log looks like one.
-    beside = path.with_name(f".{path.name}.new")
+    beside = path.with_name(f".{path.name}.{token_hex(4)}.new")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        # Of this export alone, and not what somebody else has put there.
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

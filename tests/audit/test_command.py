@@ -285,9 +285,11 @@ def test_an_export_by_the_command_shows_what_operators_see_and_is_recorded(there
     assert len(whole) == there.count()
     told = ("audit.exported", None, None, "The audit log was exported as JSONL from the command line")
     assert there.newest() == told
-    file = tmp_path / "alder.csv"
+    file, another = tmp_path / "alder.csv", tmp_path / "another"
+    another.touch()
+    (tmp_path / ".alder.csv.new").symlink_to(another)  # which somebody has put there who hopes for it to be written
     output(there.audit("export", "--account", "Alder", "--output", file, "--after", "2026-01-01T00:00:00Z"))
-    assert file.stat().st_mode & 0o777 == 0o600
+    assert (file.stat().st_mode & 0o777, another.read_bytes()) == (0o600, b"")
     rows, recorded = parsed(file.read_bytes(), "csv"), there.count()
     refused = error_of(there.audit("export", "--output", file))
     assert refused == f"{file} is there already, and an export overwrites nothing: name another file."

@@ -10,18 +10,22 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from auth.crypto.keyring import Purpose, add_keys, read_keyring
+from auth.crypto.key_sealing import Unsealed
+from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, add_keys, read_keyring
 from auth.crypto.keyring_file import replace_keyring
 from models.audit import AuditEvent
+from resolvers import credentials, server_keys
 from resolvers.audit import event_hash
 from resolvers.audit_hash import EventHasher
-from resolvers.caller import Deployment
-from resolvers.key_changes import RotationRefused
+from resolvers.caller import Caller, Deployment
+from resolvers.key_changes import KeyFile, RotationRefused, retire_key
 from resolvers.rehashing import KeyMissing
+from resolvers.server_keys import GivenKeys
 from tests.plugins.play import StartPlay
 from tests.server.test_health import readiness
 from tests.support.audit import deployment_events
 from tests.support.server_keys import LEAD, ServerKeys
+from tests.support.statements import statements
 from tests.support.world import Play
 
 HASHING, SEALING, AUDIT = Purpose.CREDENTIAL_HASHING, Purpose.SEALING, Purpose.AUDIT_HASHING
@@ -154,6 +158,35 @@ def test_a_copy_of_the_keys_from_before_is_told_of_and_denies_nobody(keys: Serve
     assert play.server.run(_trouble) is None
 
 
+def test_what_is_wrong_with_the_keys_is_wrong_still_while_nobody_can_be_asked(
+    keys: ServerKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = GivenKeys(keys.play.server.run(_keyring))
+    keys.rotate(HASHING)
+
+    async def follow(deployment: Deployment) -> None:
+        await before.follow(Caller(None, None, deployment.clock(), deployment))
+
+    async def is_away(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    with pytest.raises(KeyringUnreadable):
+        keys.play.server.run(follow)
+    keys.play.clock.advance(minutes=1)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(server_keys, "confirm_keys", is_away)
+        with pytest.raises(ConnectionError):
+            keys.play.server.run(follow)
+    assert before.trouble is not None
+    keys.play.clock.advance(minutes=1)
+    keys.play.server.run(follow)
+    assert before.trouble is not None, "which was told before"
+
+
+async def _keyring(deployment: Deployment) -> Keyring:
+    return deployment.keyring
+
+
 async def _trouble(deployment: Deployment) -> str | None:
     return deployment.keys.trouble
 
@@ -248,6 +281,38 @@ def test_after_a_leak_what_is_hashed_under_the_key_still_is_revoked(keys: Server
     assert found == [("unused", "KEY_COMPROMISE"), ("used", None)]
     play.server.run(lambda deployment: deployment.memory.refresh())
     assert [keys.check(each) for each in (used, unused)] == [200, 401]
+
+
+def test_where_the_file_can_not_be_sealed_nothing_is_revoked(keys: ServerKeys) -> None:
+    play = keys.play
+    shown = play.keys()
+    keys.replace(HASHING)
+
+    class Broken(Unsealed):
+        def seal(self, data: bytes) -> bytes:
+            raise KeyringUnreadable("what seals it is away")
+
+    async def retire(deployment: Deployment) -> None:
+        caller = Caller(None, None, deployment.clock(), deployment)
+        await retire_key(caller, KeyFile(keys.path, Broken()), OLD, forced=True)
+
+    with pytest.raises(KeyringUnreadable, match="away"):
+        play.server.run(retire)
+    play.server.forget()
+    assert keys.check(shown) == 200
+
+
+def test_however_many_are_hashed_under_a_key_that_leaked_all_are_revoked(
+    keys: ServerKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "_READ_AT_ONCE", 2)
+    for name in ("one", "two", "three"):
+        keys.play.keys(name)
+    keys.replace(HASHING)
+    with statements(of_requests=False) as seen:
+        assert keys.retire(OLD, forced=True) == 3
+    listing = [each for each in seen if '"hashing_key_id"=' in each and "ORDER BY" in each]
+    assert ["LIMIT" in each for each in listing] == [True, True, True]
 
 
 def test_a_key_that_comes_back_in_an_old_copy_is_not_used(keys: ServerKeys) -> None:

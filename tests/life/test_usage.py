@@ -4,12 +4,16 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 
+from models import usage as models_usage
 from models.check_facts import CredentialFacts
+from models.ids import Kind, global_id
 from models.usage import Batch, add_usage
 from resolvers import usage
+from resolvers.caller import Deployment
 from tests.life.scene import Scene, keys
 from tests.plugins.play import StartPlay
 from tests.support.rows import Rows
@@ -143,6 +147,21 @@ def test_ninety_days_are_kept_and_not_for_ever(scene: Scene) -> None:
     assert rows.execute("SELECT day FROM credential_usage") == rows.execute("SELECT day FROM usage_batches") == []
 
 
+def test_what_is_too_old_is_removed_some_at_a_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models_usage, "_FORGOTTEN_AT_ONCE", 1)
+    for name in ("one", "two"):
+        scene.check(scene.generate(name))
+    scene.play.server.keep_house()
+    rows = Rows(scene.play.server.database_url)
+    assert rows.execute("SELECT count(*) FROM credential_usage") == [(2,)]
+    scene.at(datetime(2026, 4, 16, tzinfo=UTC))
+    with statements(of_requests=False) as seen:
+        scene.play.server.keep_house()
+    removing = [statement for statement in seen if statement.startswith("DELETE FROM credential_usage")]
+    assert ["LIMIT 1" in statement for statement in removing] == [True] * 3
+    assert rows.execute("SELECT count(*) FROM credential_usage") == [(0,)]
+
+
 def test_nobody_reads_the_use_of_what_they_do_not_see(scene: Scene) -> None:
     generated = scene.generate()
     for client in (scene.play.other_administrator, scene.play.other_member):
@@ -188,6 +207,22 @@ def test_a_failed_flush_loses_and_doubles_nothing(
     scene.check(generated)
     scene.play.server.keep_house()
     assert used(scene, generated) == {"lastUsedAt": "2026-01-15T12:01:00Z", "usage": [day("2026-01-15", 2, 0)]}
+
+
+def test_what_was_counted_of_a_credential_that_the_database_lost_keeps_nothing_else_from_being_written(
+    scene: Scene,
+) -> None:
+    """As a standby that took over has it, to which that credential had not come."""
+    generated = scene.generate()
+    scene.check(generated)
+
+    async def count(deployment: Deployment) -> None:
+        lost = SimpleNamespace(id=global_id(Kind.CREDENTIAL, uuid4()).encode(), used_at=None)
+        deployment.usage.count(cast(CredentialFacts, lost), scene.clock(), allowed=True)
+
+    scene.play.server.run(count)
+    scene.play.server.keep_house()
+    assert used(scene, generated) == {"lastUsedAt": "2026-01-15T12:00:00Z", "usage": [day("2026-01-15", 1, 0)]}
 
 
 def test_writing_down_takes_a_twentieth_of_the_time_at_most(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

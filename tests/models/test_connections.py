@@ -1,17 +1,19 @@
 """Whoever is cancelled and whatever becomes of the server: no connection is lost, and who asks next is answered."""
 
 import asyncio
+import socket
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 import pytest
 from tortoise.connection import get_connections
 
-from models import postgres_engine
+from models import database, postgres_engine
 from models.database import DatabaseUnusable, connected, dialect, ping, transaction
 from models.failures import is_unavailable
 from models.migrating import migrate
+from models.postgres_hosts import split_hosts
 from resolvers.check_memory import CheckMemory
 from tests.postgres import running_postgres
 from tests.support.rows import Rows
@@ -197,6 +199,44 @@ def test_of_several_hosts_the_one_that_takes_writes_is_used(database_url: str) -
     asyncio.run(migrate(f"{before}{host}{after.replace('/', ',127.0.0.1:1/')}"))
 
 
+@pytest.fixture
+def beside_a_silent_host(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The database's address, and before it that of a machine which takes what it is sent and never answers."""
+    monkeypatch.setitem(database._POSTGRES_SECONDS, "timeout", 0.6)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield database_url.replace("127.0.0.1:", f"127.0.0.1:{silent.getsockname()[1]},127.0.0.1:")
+
+
+@pytest.mark.engine("postgres")
+def test_a_host_that_is_silent_keeps_none_from_the_next(beside_a_silent_host: str) -> None:
+    async def run() -> None:
+        # Which is asked first from then on: no other connection waits for the silent one.
+        async with connected(beside_a_silent_host, pool_size=POOL), asyncio.timeout(0.25), all_connections():
+            pass
+
+    asyncio.run(run())
+
+
+@pytest.mark.engine("postgres")
+def test_changes_are_learned_of_where_connecting_takes_longer_than_an_answer_may(
+    beside_a_silent_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_ANSWER_SECONDS", 0.2)
+
+    async def run() -> None:
+        memory = CheckMemory()
+        async with connected(beside_a_silent_host, pool_size=POOL):
+            await memory.refresh(waits_for_others=False)
+        assert memory.is_believed()
+
+    asyncio.run(run())
+
+
+@pytest.mark.engine("postgres")
+def test_a_pool_that_begins_with_several_connections_upgrades_with_one(database_url: str) -> None:
+    asyncio.run(migrate(f"{database_url}?minsize=2"))
+
+
 @pytest.mark.engine("postgres")
 def test_where_no_host_takes_writes_the_database_is_unavailable(database_url: str) -> None:
     before, host, after = database_url.partition("127.0.0.1:")
@@ -227,5 +267,5 @@ def test_where_no_host_takes_writes_the_database_is_unavailable(database_url: st
     ],
 )
 def test_hosts_are_read_as_libpq_reads_them(url: str, first: str, hosts: list[tuple[str, int]]) -> None:
-    one, all_ = postgres_engine.split_hosts(url)
+    one, all_ = split_hosts(url)
     assert (one, [*all_]) == (first, hosts)

@@ -189,10 +189,10 @@ back_up(Path({str(file)!r}), Path({str(tmp_path / "copy.sqlite3")!r}), lambda *_
 # ---------------------------------------------------------------- damage
 
 
-def damage(file: Path) -> None:
-    """Overwrites the middle of an index, which most of what is asked never meets."""
+def damage(file: Path, what: str = "credentials_api_key") -> None:
+    """Overwrites the middle of an index, which most of what is asked never meets, or of a table."""
     with closing(sqlite3.connect(file)) as connection:
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'credentials_api_key'").fetchone()
+        (page,) = connection.execute(f"SELECT rootpage FROM sqlite_master WHERE name = '{what}'").fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     with file.open("r+b") as content:
         content.seek((page - 1) * size)
@@ -213,6 +213,20 @@ def test_a_database_is_looked_through_for_damage(database_url: str, file: Path, 
     assert "refers to a row of accounts that is not there." in found.stderr
     assert f"Error: {file} is damaged." in found.stderr
     assert found.exit_code == 1
+
+
+def test_of_rows_that_refer_to_none_a_hundred_are_told_of(file: Path) -> None:
+    many = "WITH RECURSIVE many(id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM many LIMIT 150) "
+    lost = f"{many} INSERT INTO credential_usage SELECT id, '2026-01-15', 1, 0 FROM many"
+    execute(file, "PRAGMA foreign_keys = OFF", lost)
+    assert len(list(sqlite_file.problems(file))) == 100
+
+
+def test_damage_that_an_upgrade_meets_is_told_as_such(database_url: str, file: Path, tmp_path: Path) -> None:
+    damage(file, "tortoise_migrations")
+    refused = error_of(run(tmp_path, "db", "upgrade", database_url=database_url))
+    assert refused.startswith(f"The database {file} can't be used: database disk image is malformed.")
+    assert "Put a backup in its place" in refused
 
 
 def test_what_is_damaged_is_not_served_from(database_url: str, file: Path, tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ def test_a_connection_is_as_safe_as_the_address_says(database_url: str, certific
     [
         ("bogus=1", "SEALKEY_DATABASE_URL has bogus after the ?, which is not known there: sslmode, sslrootcert, "),
         ("sslmode=require&sslrootcert=/none.crt", "SEALKEY_DATABASE_URL has sslrootcert=/none.crt, and no such file"),
+        ("minsize=few", "SEALKEY_DATABASE_URL has a minsize that is no number."),
         ("sslmode=always", "The database can't be used: `sslmode` parameter must be one of: disable, allow, prefer, "),
     ],
 )
@@ -156,3 +157,9 @@ def test_what_an_address_may_not_say_is_named(tmp_path: Path, settings: str, tol
     refused = error_of(run(tmp_path, "db", "upgrade", database_url=f"postgres://a:hunter2@127.0.0.1:1/b?{settings}"))
     assert refused.startswith(told)
     assert "hunter2" not in refused
+
+
+@pytest.mark.parametrize("password", ["?hunter=2", "1?hunter=2&other=3"])
+def test_nothing_of_a_password_that_is_not_encoded_is_told(tmp_path: Path, password: str) -> None:
+    refused = error_of(run(tmp_path, "db", "upgrade", database_url=f"postgres://a:{password}@127.0.0.1:1/b"))
+    assert refused.startswith("SEALKEY_DATABASE_URL can't be read: percent-encode")

@@ -1,14 +1,19 @@
 """Every event is told when and only when it happens."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from models.audit import AuditEvent
 from resolvers import webhook_announcements
+from resolvers.caller import Caller, Deployment
+from tests.support.rows import row_id
 from tests.support.server import Client
 from tests.webhooks.conftest import Hooks
 
@@ -294,6 +299,49 @@ def test_each_change_is_told_as_it_was_then_whatever_came_since(hooks: Hooks) ->
             ("credential.blocked", ["OWNER_ACCESS_REMOVED"]),
         ]
     assert hooks.rows.execute("SELECT id FROM webhook_announcements") == []
+
+
+def test_a_change_that_comes_late_to_those_that_are_being_told_blocks_nothing_again(hooks: Hooks) -> None:
+    """It had its number first, and its transaction ended when of another change the first message was written."""
+    hooks.subscribe("CREDENTIAL_BLOCKED")
+    for name in ("one", "two"):
+        generated(hooks, name)
+    account_id = UUID(row_id(hooks.play.alder.id))
+
+    async def write_some(deployment: Deployment) -> None:
+        await webhook_announcements._write_some(Caller(None, None, deployment.clock(), deployment), account_id)
+
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(webhook_announcements, "_CREDENTIALS_AT_ONCE", 1)
+        suspend_identity(hooks)
+        hooks.play.server.run(write_some)
+        suspend_service(hooks)
+        hooks.rows.execute("UPDATE webhook_announcements SET id = id - 1000 WHERE party = 'service'")
+        told = hooks.told()
+    assert [(data["name"], data["blockers"]) for _, data in told] == [
+        ("one", ["IDENTITY_NOT_ACTIVE"]),
+        ("two", ["IDENTITY_NOT_ACTIVE"]),
+    ]
+
+
+@pytest.mark.engine("sqlite")
+def test_others_may_write_while_many_are_told_of(hooks: Hooks) -> None:
+    hooks.subscribe("CREDENTIAL_BLOCKED")
+    for name in ("one", "two"):
+        generated(hooks, name)
+    suspend_service(hooks)
+    wrote = list[str]()
+
+    async def write() -> None:
+        with closing(sqlite3.connect(hooks.rows.url.removeprefix("sqlite://"), timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            wrote.append("something")
+
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(webhook_announcements, "_CREDENTIALS_AT_ONCE", 1)
+        meanwhile.setattr(webhook_announcements, "let_others_write", write)
+        assert hooks.types() == ["credential.blocked"] * 2
+    assert len(wrote) >= 2
 
 
 def refusals_of(hooks: Hooks) -> list[tuple[Client, str, dict[str, Any], str]]:
