@@ -11,7 +11,7 @@ from auth.opaque_token import TokenPurpose, hash_token, purpose_of
 from auth.principal import Principal
 from models.access_token import AccessToken
 from models.account import Account, AccountStatus
-from models.database import is_unavailable
+from models.failures import is_unavailable
 from models.rows import find
 from models.user import Session, User, UserStatus
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, NamedTuple, TypeVar, cast
 
-import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.base.client import TransactionalDBClient
@@ -19,22 +18,20 @@ from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connections
 from tortoise.exceptions import (
-    BaseORMException,
     ConfigurationError,
-    DBConnectionError,
-    IntegrityError,
 )
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models import migrations
+from models.failures import OF_DATABASE, is_unavailable
 from models.postgres_engine import PostgresClient
 from models.postgres_hosts import split_hosts
 from models.postgres_url import understood, unreadable
 from models.reasons import cause_of
 from models.sqlite_engine import ImmediateSqliteClient
-from models.sqlite_errors import has_no_room, primary_code, unusable
+from models.sqlite_errors import has_no_room, unusable
 from models.sqlite_file import confirm_usable
 from models.unusable import DatabaseUnusable as DatabaseUnusable  # noqa: PLC0414  (by this name here too)
 from models.unusable import in_words
@@ -113,6 +110,13 @@ def file_of(url: str) -> Path | None:
     return Path(_read_url(url)["credentials"]["file_path"]) if url.startswith("sqlite:") else None
 
 
+def confirm_there(url: str) -> None:
+    """That there is a file where a SQLite database is to be, since connecting makes one. Raises DatabaseUnusable."""
+    file = file_of(url)
+    if file is not None and not file.is_file():
+        raise DatabaseUnusable(f"There is no database {file}.")
+
+
 def _connection(url: str, pool_size: int) -> dict[str, Any]:
     config = _read_url(url)
     credentials = config["credentials"]
@@ -163,7 +167,7 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     try:
         await _reach()
         yield
-    except _OF_DATABASE as error:
+    except OF_DATABASE as error:
         if not is_unavailable(error):
             raise
         raise as_unusable(error) from error
@@ -352,78 +356,3 @@ def _is_full(client: Any) -> bool:
 def known_migrations() -> frozenset[str]:
     """The names of this version's."""
     return frozenset(module.name for module in iter_modules(migrations.__path__) if module.name.startswith("m"))
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether an error means that the database can't be asked now, not that the question is wrong."""
-    cause = cause_of(error)
-    if isinstance(cause, sqlite3.Error):
-        return primary_code(cause) in _SQLITE_UNAVAILABLE
-    return isinstance(error, _UNAVAILABLE) or isinstance(cause, _UNAVAILABLE)
-
-
-class Unavailable(Exception):
-    """Something else without which nothing can be decided now."""
-
-
-# PostgreSQL's classes of errors 08 (connection), 28 (it lets nobody in), 40 (a transaction that another stood in the
-# way of), 53 (resources), 57 (operator intervention) and 58 (system), of others those that follow from locks, limits
-# of time and taking a standby for the server; and the driver's own.
-_UNAVAILABLE = (
-    Unavailable,
-    OSError,
-    DBConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.TargetServerAttributeNotMatched,  # of several hosts none takes writes
-    asyncpg.PostgresConnectionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.PostgresSystemError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
-# What comes of asking, and not of anything else that is done while connected: a key file, say, can't be read either.
-_OF_DATABASE = (
-    sqlite3.Error,
-    BaseORMException,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    ConnectionError,
-    TimeoutError,
-)
-# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
-_SQLITE_UNAVAILABLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
-
-
-def violated_index(error: IntegrityError) -> str | None:
-    """The name of the unique index that a change would have violated, None where it was another constraint."""
-    cause = error.args[0]
-    if name := getattr(cause, "constraint_name", None):
-        return str(name)
-    # SQLite names the columns, so these are looked up.
-    columns = str(cause).removeprefix("UNIQUE constraint failed: ")
-    return _SQLITE_UNIQUE.get(columns)
-
-
-_SQLITE_UNIQUE = {
-    "accounts.name": "accounts_name",
-    "users.email": "users_email",
-    "users.oidc_issuer, users.oidc_subject": "users_oidc",
-    "services.account_id, services.code": "services_living_code",
-    "credentials.account_id, credentials.name": "credentials_living_name",
-    "idempotent_answers.key_hash": "idempotent_answers_pkey",
-    "expiry_notices.subject_id, expiry_notices.days, expiry_notices.expires_at": "expiry_notices_pkey",
-}

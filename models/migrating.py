@@ -19,7 +19,8 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connections
 from tortoise.migrations.executor import MigrationExecutor
 
-from models.database import APP, as_unusable, connected, is_unavailable
+from models.database import APP, as_unusable, connected
+from models.failures import is_unavailable
 from models.postgres_engine import PostgresClient
 from models.reasons import cause_of
 from models.sqlite_errors import is_damage

@@ -9,8 +9,8 @@ import csv
 import io
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -21,18 +21,23 @@ from tortoise.exceptions import OperationalError
 from auth.crypto.credential_csv import as_text
 from auth.permissions import Permission
 from auth.policy import authorize
+from auth.principal import Principal
+from auth.recheck import recheck
 from models.audit_log import ActorRow, EventRow, HeadRow, read_events_with_actors, read_heads
-from models.database import is_unavailable, transaction
+from models.database import transaction
+from models.failures import is_unavailable
 from models.ids import Kind, global_id
 from models.instants import write_instant
 from resolvers.audit import EventType, record
 from resolvers.audit_chains import DEPLOYMENT, NoSuchChain, chain_name
 from resolvers.audit_view import may_see_actor
-from resolvers.caller import Caller
+from resolvers.caller import Caller, Deployment
 from resolvers.reading import narrowed
 
 # Writing so many takes a few milliseconds, in which the process does nothing else.
 _WINDOW = 250
+# Looking each time would take as long as a quarter of the reading.
+_LOOKS_AGAIN_AFTER = timedelta(seconds=1)
 
 COLUMNS = (
     "accountId",
@@ -86,10 +91,27 @@ class Export:
 
 async def export_audit_log(caller: Caller, format_: ExportFormat, *, account_id: str | None, range_: Range) -> Export:
     """The log of an account; of the caller's own or, for operators, of all and the deployment. That it was exported is
-    recorded first, and is the last thing in it. Raises Denied, NotFound."""
+    recorded first, and is the last thing in it. Raises Denied, NotFound; Denied also in the midst of its chunks, where
+    who asked may read no more by then."""
     scope = await narrowed(authorize(caller.principal, Permission.READ_AUDIT_LOG), account_id)
-    assert caller.principal is not None  # noqa: S101  (nobody else is authorized)
-    return await _exported(caller, format_, scope.account_id, range_, viewer=caller.principal.account_id)
+    principal = caller.principal
+    assert principal is not None  # noqa: S101  (nobody else is authorized)
+    export = await _exported(caller, format_, scope.account_id, range_, viewer=principal.account_id)
+    return replace(export, chunks=_while_allowed(principal, caller.deployment, export.chunks))
+
+
+async def _while_allowed(
+    principal: Principal, deployment: Deployment, chunks: AsyncIterator[tuple[int, bytes]]
+) -> AsyncIterator[tuple[int, bytes]]:
+    """An export lasts as long as who reads it likes, and a session may end meanwhile. Raises Denied."""
+    looked_at = deployment.clock()
+    async for chunk in chunks:
+        yield chunk
+        now = deployment.clock()
+        if abs(now - looked_at) >= _LOOKS_AGAIN_AFTER:  # a clock may be set back
+            (still,) = await recheck([principal], now, deployment.session_rules)
+            authorize(still, Permission.READ_AUDIT_LOG)
+            looked_at = now
 
 
 async def export_by_command(caller: Caller, format_: ExportFormat, *, chain_id: UUID | None, range_: Range) -> Export:

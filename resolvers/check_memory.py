@@ -23,7 +23,8 @@ from auth.principal import Principal
 from models.access_token import AccessToken
 from models.check_epoch import PEOPLE, Epoch, changes_since, current_epoch
 from models.check_facts import CredentialFacts, Parties, PartyFacts
-from models.database import ahead, is_unavailable
+from models.database import ahead
+from models.failures import is_unavailable
 from models.ids import Kind
 
 # How long after the epoch was asked what is remembered is believed: less than the second that is promised.

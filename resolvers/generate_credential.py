@@ -72,33 +72,26 @@ async def generate_credential(
                 await check_associations(service, identity, caller.now)
                 await check_name(account.id, name)
                 await _check_limit(caller, account, owner)
-                generated = await make_credential(
-                    caller,
-                    Credential(
-                        account=account,
-                        owner=owner,
-                        service=service,
-                        identity=identity,
-                        name=name,
-                        allowed_networks=networks,
-                    ),
-                    recipient=recipient,
-                    delivery=delivery,
-                    expires_at=end,
-                )
-                await keep(retry, packed(generated))
-                await announce(caller, WebhookEventType.CREDENTIAL_GENERATED, generated.credential)
-                await record(
-                    caller,
-                    EventType.CREDENTIAL_GENERATED,
-                    f"Credential {name} was generated for service {service.name} and identity {identity.name},"
-                    f" its secret delivered by {delivery.method}",
-                    account_id=account.id,
-                    subject=(Kind.CREDENTIAL, generated.credential.id),
-                )
-        return generated
+                parties = {"account": account, "owner": owner, "service": service, "identity": identity}
+                wanted = Credential(**parties, name=name, allowed_networks=networks)
+                made = await make_credential(caller, wanted, recipient=recipient, delivery=delivery, expires_at=end)
+                await keep(retry, packed(made))
+                await _tell(caller, made.credential, delivery)
+        return made
 
     return await idempotently(caller, retry, make, deliver_again)
+
+
+async def _tell(caller: Caller, made: Credential, delivery: DeliveryRequest) -> None:
+    await announce(caller, WebhookEventType.CREDENTIAL_GENERATED, made)
+    await record(
+        caller,
+        EventType.CREDENTIAL_GENERATED,
+        f"Credential {made.name} was generated for service {made.service.name} and identity {made.identity.name},"
+        f" its secret delivered by {delivery.method}",
+        account_id=made.account_id,
+        subject=(Kind.CREDENTIAL, made.id),
+    )
 
 
 async def _check_limit(caller: Caller, account: Account, owner: User) -> None:

@@ -14,8 +14,8 @@ from models.server_key import ServerKey
 from resolvers.audit import EventType, record
 from resolvers.caller import Caller
 from resolvers.credentials import revoke_hashed_under
-from resolvers.key_needs import what_needs
-from resolvers.server_keys import remember_keys, verb
+from resolvers.key_purposes import use_of, what_needs
+from resolvers.server_keys import remember_keys
 
 # The longest that an access token can live by any setting there may have been, and what clocks may differ by.
 BELIEVED_AFTERWARDS = timedelta(days=1, minutes=5)
@@ -91,7 +91,7 @@ async def retire_key(caller: Caller, file: KeyFile, key_id: str, *, forced: bool
         if forced and purpose_of(key_id) is Purpose.CREDENTIAL_HASHING:
             revoked = await revoke_hashed_under(caller, key_id)
         elif not (forced and is_lost) and (needs := await what_needs(key_id, caller.now)):
-            raise RotationRefused(f"{key_id} is needed by {needs} still{_what_to_do(key_id)}")
+            raise RotationRefused(f"{key_id} is needed by {needs} still{use_of(key_id).advice}")
         async with transaction():
             told = f"The server key {key_id} was retired{', being lost' if is_lost else ''}"
             if await ServerKey.filter(id=key_id, retired_at__isnull=True).update(retired_at=caller.now):
@@ -105,7 +105,8 @@ def _check_none_waits(caller: Caller, keyring: Keyring, purposes: Collection[Pur
     for purpose in purposes:
         for key in keyring.versions(purpose):
             if key.starts_at > caller.now.timestamp():
-                raise RotationRefused(f"{key.id} was added before and does not {verb(key.id)} yet: wait until it does.")
+                does = use_of(key.id).verb
+                raise RotationRefused(f"{key.id} was added before and does not {does} yet: wait until it does.")
 
 
 async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_lost: bool, forced: bool) -> None:
@@ -142,15 +143,3 @@ async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_
             f"Tokens that {key_id} signed are believed still; `sealkey keys list` shows how long. After a leak, "
             "`sealkey keys rotate --compromised` ends them."
         )
-
-
-def _what_to_do(key_id: str) -> str:
-    match purpose_of(key_id):
-        case Purpose.CREDENTIAL_HASHING:
-            return (
-                ", not used since a newer one came into use. Each use takes one to the newest key; owners can rotate "
-                "or revoke the others. After a leak, --force revokes them all."
-            )
-        case Purpose.SEALING:
-            return ": a running server seals them under the newest key within some minutes. Start one, and try again."
-    return ", which nobody could verify without it: it stays, and makes nothing new."

@@ -10,7 +10,7 @@ from auth.crypto.keyring import Keyring, Purpose
 from auth.crypto.secret import Secret
 from auth.crypto.secret_hash import hash_secret
 from models.check_facts import CredentialFacts
-from models.database import Unavailable
+from models.failures import Unavailable
 from models.rehash import Rehash, rehash
 
 # Written at once. What is shown beyond that is hashed anew when it is shown again: so many thousands are done in the

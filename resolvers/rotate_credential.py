@@ -1,5 +1,6 @@
 """A successor with the same name and associations, while the old one retires."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from auth.crypto.secret import Secret
@@ -59,33 +60,37 @@ async def rotate_credential(
             old.expires_at = min(old.expires_at, caller.now + timedelta(hours=grace_hours))
             await old.save(update_fields=["rotated_at", "expires_at"])
             made = await make_credential(
-                caller,
-                Credential(
-                    account=old.account,
-                    owner=old.owner,
-                    service=old.service,
-                    identity=old.identity,
-                    name=old.name,
-                    allowed_networks=old.allowed_networks,
-                    predecessor_id=old.id,
-                ),
-                recipient=recipient,
-                delivery=delivery,
-                expires_at=end,
+                caller, _successor_of(old), recipient=recipient, delivery=delivery, expires_at=end
             )
-            generated = Generated(made.credential, made.delivery, old)
-            await keep(retry, packed(generated))
-            await announce(caller, WebhookEventType.CREDENTIAL_ROTATED, made.credential)
-            retired = f"Credential {old.name} retires until {old.expires_at.isoformat()}"
-            rotated = (
-                f"Credential {old.name} was rotated with {grace_hours} hours of grace,"
-                f" the new secret delivered by {delivery.method}"
-            )
-            happened = [
-                Happened(EventType.CREDENTIAL_RETIRED, retired, (Kind.CREDENTIAL, old.id)),
-                Happened(EventType.CREDENTIAL_ROTATED, rotated, (Kind.CREDENTIAL, made.credential.id)),
-            ]
-            await record_all(caller, happened, account_id=old.account_id)
-        return generated
+            made = replace(made, predecessor=old)
+            await keep(retry, packed(made))
+            await _tell(caller, old, made.credential, delivery, grace_hours)
+        return made
 
     return await idempotently(caller, retry, make, deliver_again)
+
+
+def _successor_of(old: Credential) -> Credential:
+    return Credential(
+        account=old.account,
+        owner=old.owner,
+        service=old.service,
+        identity=old.identity,
+        name=old.name,
+        allowed_networks=old.allowed_networks,
+        predecessor_id=old.id,
+    )
+
+
+async def _tell(caller: Caller, old: Credential, made: Credential, delivery: DeliveryRequest, grace_hours: int) -> None:
+    await announce(caller, WebhookEventType.CREDENTIAL_ROTATED, made)
+    retired = f"Credential {old.name} retires until {old.expires_at.isoformat()}"
+    rotated = (
+        f"Credential {old.name} was rotated with {grace_hours} hours of grace,"
+        f" the new secret delivered by {delivery.method}"
+    )
+    happened = [
+        Happened(EventType.CREDENTIAL_RETIRED, retired, (Kind.CREDENTIAL, old.id)),
+        Happened(EventType.CREDENTIAL_ROTATED, rotated, (Kind.CREDENTIAL, made.id)),
+    ]
+    await record_all(caller, happened, account_id=old.account_id)

@@ -2,7 +2,8 @@
 the first login; and a key that was added to the file, or retired, is so everywhere without a restart."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from models.instants import write_instant
 from models.server_key import ServerKey
 from resolvers.audit import EventType, Happened, record_all
 from resolvers.caller import Caller
-from resolvers.key_needs import what_needs
+from resolvers.key_purposes import use_of, what_needs
 
 # Keys are compared with the database again: a copy of the file, which nobody has replaced, may lack one by now.
 _ASK_AGAIN = timedelta(minutes=1)
@@ -58,14 +59,14 @@ class GivenKeys:
 class KeysInFile(GivenKeys):
     """The keys of a file; read again once it was replaced."""
 
-    def __init__(self, path: Path, sealing: Sealing | None = None, *, may_make: bool = False) -> None:
-        """`may_make`: a file that is not there. Raises KeyringUnreadable."""
+    def __init__(self, path: Path, sealing: Sealing | None = None) -> None:
+        """Raises KeyringUnreadable."""
         self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = self._stamp_now()
         self._not_taken: str | None = None
         self._tries_again_at = datetime.min.replace(tzinfo=UTC)
         self._looking = asyncio.Lock()
-        super().__init__((load_keyring if may_make else read_keyring_file)(path, self._sealing))
+        super().__init__(read_keyring_file(path, self._sealing))
 
     @property
     def trouble(self) -> str | None:
@@ -101,9 +102,16 @@ class KeysInFile(GivenKeys):
         self._stamp, self._not_taken, self._disagreement = newest, None, None
 
 
-async def knows_keys() -> bool:
-    """Whether the database was set up with keys. Where it was, others that were made now would be wrong."""
-    return await ServerKey.exists()
+async def set_up_with_keys(path: Path, sealing: Sealing, now: datetime) -> None:
+    """Sets a database that knows no keys up with those of the file, which is made where there is none. Once it knows
+    some, others that were made would be wrong: of several servers that start at once, on however many machines, one
+    makes a file. Raises KeyringUnreadable."""
+    if await ServerKey.exists():
+        return
+    async with _writing_down():
+        if not await ServerKey.exists():
+            # The file first: what is in it alone, the next to start writes down; what is in the database alone is lost.
+            await _write_down(load_keyring(path, sealing).check_values(), now)
 
 
 async def check_the_same(keyring: Keyring) -> None:
@@ -130,18 +138,28 @@ async def remember_keys(caller: Caller, keyring: Keyring) -> None:
 
     Raises KeyringUnreadable."""
     given = keyring.check_values()
-    async with transaction() as connection:
-        # Two processes that start at once agree on who writes the rows.
-        if connection.capabilities.dialect == "postgres":
-            await connection.execute_query("LOCK TABLE server_keys IN SHARE ROW EXCLUSIVE MODE")
+    async with _writing_down():
         known = {key.id: key.check_value for key in await ServerKey.all()}
         _check_the_same(given, known)
-        added = [key_id for key_id in given if key_id not in known]
-        for key_id in added:
-            await ServerKey.create(id=key_id, check_value=given[key_id], created_at=caller.now)
+        added = {key_id: value for key_id, value in given.items() if key_id not in known}
+        await _write_down(added, caller.now)
         if added and known:
             happened = [Happened(EventType.SERVER_KEY_ADDED, _added(keyring, key_id)) for key_id in added]
             await record_all(caller, happened, account_id=None)
+
+
+@asynccontextmanager
+async def _writing_down() -> AsyncIterator[None]:
+    """A transaction. Two processes that start at once agree on who writes the rows."""
+    async with transaction() as connection:
+        if connection.capabilities.dialect == "postgres":
+            await connection.execute_query("LOCK TABLE server_keys IN SHARE ROW EXCLUSIVE MODE")
+        yield
+
+
+async def _write_down(check_values: Mapping[str, str], now: datetime) -> None:
+    for key_id, check_value in check_values.items():
+        await ServerKey.create(id=key_id, check_value=check_value, created_at=now)
 
 
 def _added(keyring: Keyring, key_id: str) -> str:
@@ -150,17 +168,7 @@ def _added(keyring: Keyring, key_id: str) -> str:
         return f"The server key {key_id} was added, to sign checkpoints of the audit log"
     starts_at = next((key.starts_at for key in keyring.versions(purpose) if key.id == key_id), 0) if purpose else 0
     from_then_on = write_instant(datetime.fromtimestamp(starts_at, UTC))
-    return f"The server key {key_id} was added, to {verb(key_id)} from {from_then_on}"
-
-
-def verb(key_id: str) -> str:
-    """What a key does."""
-    match purpose_of(key_id):
-        case Purpose.TOKEN_SIGNING | Purpose.CHECKPOINT_SIGNING:
-            return "sign"
-        case Purpose.SEALING:
-            return "seal"
-    return "hash"
+    return f"The server key {key_id} was added, to {use_of(key_id).verb} from {from_then_on}"
 
 
 async def _check_none_lost(given: Mapping[str, str], known: Iterable[ServerKey], now: datetime) -> None:

@@ -16,7 +16,7 @@ from auth.crypto.keyring import Purpose
 from auth.passwords import TooManyPasswords
 from auth.principal import Principal
 from models.credential import Credential
-from models.database import is_unavailable
+from models.failures import is_unavailable
 from models.throttle import ThrottleRule, forget_old, forgive, take_back, take_try, wait_for
 from models.user import Role
 from resolvers.caller import Caller

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from tortoise.exceptions import IntegrityError
 
-from models.database import violated_index
+from models.failures import violated_index
 from resolvers.errors import ErrorCode, refuse
 
 

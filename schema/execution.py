@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self, TypeAlias, TypeGuard
+from typing import Any, Self, TypeAlias, TypeGuard, cast
 
 from graphql import (
     DocumentNode,
@@ -23,7 +23,6 @@ from graphql import (
     validate,
 )
 from graphql.execution import create_source_event_stream, execute_subscription_event
-from graphql.execution.executor import Executor as CoreExecutor
 
 from schema.budget import Allowance, Budget, BudgetSpent
 from schema.cost import Operation, Pricing
@@ -138,7 +137,7 @@ class Executor:
         executor = self._executor(prepared.document, prepared.plan(operation_name), variables, operation_name, context)
         if isinstance(executor, list):
             return ExecutionResult(None, executor, told)
-        result = await _result(executor.execute_operation())
+        result = await _result(executor, executor.execute_operation)
         result.extensions = told
         return result
 
@@ -172,21 +171,21 @@ class Executor:
         variables: dict[str, Any] | None,
         operation_name: str | None,
         context: Any,
-    ) -> CoreExecutor[Any] | list[GraphQLError]:
+    ) -> PlainFieldsExecutor | list[GraphQLError]:
         """What executes an operation once, or what is wrong with its variables. As graphql-core's `execute` has it, of
         which nothing else is needed: a schema without @defer and @stream has one result."""
-        return PlainFieldsExecutor.build(
+        executor = PlainFieldsExecutor.build(
             self._schema,
             document,
             root_value=context,
             context_value=context,
             raw_variable_values=variables,
             operation_name=operation_name,
-            is_awaitable=_is_awaitable,
             max_coercion_errors=MAXIMUM_ERRORS,
             hide_suggestions=True,
             plan=plan,
         )
+        return cast(PlainFieldsExecutor | list[GraphQLError], executor)
 
     def _spend(self, cost: int, context: Any) -> tuple[dict[str, Any] | None, Exception | None]:
         """What to tell of the cost, and why the operation may not be executed, if it may not."""
@@ -264,7 +263,7 @@ class Answers:
     what the operation does: who has spent the budget is told so, and that is the last. Raises what the events do. Close
     it where nobody waits for more."""
 
-    def __init__(self, executor: CoreExecutor[Any], events: Any, spend: Spend) -> None:
+    def __init__(self, executor: PlainFieldsExecutor, events: Any, spend: Spend) -> None:
         self._executor, self._events, self._spend = executor, events, spend
 
     def __aiter__(self) -> Self:
@@ -275,9 +274,9 @@ class Answers:
         _, refusal = self._spend(event.context)
         if refusal:
             return _refused(refusal), event.context
-        executor = self._executor.build_per_event_executor(event)
+        executor = cast(PlainFieldsExecutor, self._executor.build_per_event_executor(event))
         executor.context_value = event.context
-        return await _result(execute_subscription_event(executor)), event.context
+        return await _result(executor, partial(execute_subscription_event, executor)), event.context
 
     async def aclose(self) -> None:
         await self._events.aclose()
@@ -297,8 +296,12 @@ def _check(document: DocumentNode, asked_for: str | None) -> None:
         raise OperationUnclear("There is no operation of this name in this document.")
 
 
-async def _result(executed: Any) -> ExecutionResult:
-    result: ExecutionResult = await executed if _is_awaitable(executed) else executed
+async def _result(executor: PlainFieldsExecutor, execute: Callable[[], Any]) -> ExecutionResult:
+    try:
+        executed = execute()
+        result: ExecutionResult = await executed if _is_awaitable(executed) else executed
+    finally:
+        executor.let_go()
     return result
 
 

@@ -6,10 +6,12 @@ that is null where it may not be, fails, or is not what its type expects, is lef
 the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from inspect import CORO_CREATED, getcoroutinestate
 from operator import attrgetter
-from typing import Any, NamedTuple
+from types import CoroutineType
+from typing import Any, NamedTuple, TypeGuard
 
 from graphql import (
     GraphQLBoolean,
@@ -80,6 +82,27 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         self._plan = plan
         self._sorted = plan.sorted
         self._relevant_sub_fields = plan.collected
+        # Of all that there is to be awaited graphql-core asks whether it is.
+        self._awaited: list[CoroutineType[Any, Any, Any]] = []
+        self.is_awaitable = self._is_awaitable
+
+    def let_go(self) -> None:
+        """Ends what nobody will begin any more, once the operation is over. Where a field fails that may not be null,
+        graphql-core cancels those beside it and forgets the coroutines that they were about to await, of which Python
+        would warn as of a mistake."""
+        for left in self.background_futures:  # which may begin some yet
+            left.add_done_callback(lambda _: self.let_go())
+        if not self.background_futures:
+            for each in self._awaited:
+                if getcoroutinestate(each) == CORO_CREATED:
+                    each.close()
+            self._awaited.clear()
+
+    def _is_awaitable(self, value: Any) -> TypeGuard[Awaitable[Any]]:
+        if isinstance(value, CoroutineType):
+            self._awaited.append(value)
+            return True
+        return hasattr(type(value), "__await__")
 
     def execute_root_grouped_field_set(
         self, root_type: GraphQLObjectType, root_value: Any, grouped_field_set: Any, *how: Any
@@ -107,6 +130,7 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         others = super().execute_fields(parent_type, source_value, path, rest, position_context)
         if isinstance(others, dict):
             return _in_order(grouped_field_set, values, others)
+        self.is_awaitable(others)  # which nobody else asks
         return _in_order_later(grouped_field_set, values, others)
 
     def _sort(self, parent_type: GraphQLObjectType, selection: Any) -> _Sorted:

@@ -20,8 +20,9 @@ from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
 from models import database, migrating
 from models.instants import Clock, system_clock
+from models.schema_age import confirm_newest, confirm_readable
 from resolvers.caller import Caller, Deployment, ServerKeys
-from resolvers.server_keys import GivenKeys, KeysInFile, knows_keys
+from resolvers.server_keys import GivenKeys, KeysInFile, set_up_with_keys
 from resolvers.watching import Watches
 from schema.api import Api, build_api
 from server import audit_export, graphiql, oauth
@@ -147,39 +148,52 @@ def create_app_from_environment() -> Starlette:
 
 @asynccontextmanager
 async def deployed(
-    settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False, remembers_keys: bool = True
+    settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False
 ) -> AsyncIterator[Deployment]:
     """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
-    inside. The database remembers keys that are new to it, unless that is left to others: what only reads may be given
-    a key file of another time. Raises KeyringUnreadable, and what the database's driver raises when it can't be
-    reached."""
+    inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await migrating.upgrade()
-        keys = await read_keys(settings)
-        deployment = Deployment(
-            keys=keys,
-            clock=clock,
-            issuer=settings.public_address,
-            key_prefix=settings.key_prefix,
-            access_token_lifetime=settings.access_token_lifetime,
-            session_rules=settings.session_rules,
-            invitation_lifetime=settings.invitation_lifetime,
-            policy_bounds=settings.policy_bounds,
-            webhook_allowed_networks=settings.webhook_allowed_networks,
-            watches=Watches(settings.watch_limits),
-        )
-        await keys.confirm(Caller(None, None, clock(), deployment), some_lost=some_keys_lost, remembers=remembers_keys)
+        if settings.keys is None:
+            await set_up_with_keys(settings.keys_path, settings.key_sealing, clock())
+        deployment = _deployment(settings, clock)
+        await deployment.keys.confirm(Caller(None, None, clock(), deployment), some_lost=some_keys_lost)
         yield deployment
 
 
-async def read_keys(settings: Settings) -> ServerKeys:
-    """The server's keys from where the settings say; made where neither they nor the database have any. Raises
-    KeyringUnreadable."""
+@asynccontextmanager
+async def opened(settings: Settings, *, to_record: bool = False) -> AsyncIterator[Deployment]:
+    """What is there already, as it is: no schema is upgraded, no key made. Unless it is to be recorded that somebody
+    looked, the database may have an older schema, and the keys, of which it then remembers no new ones, may be a file
+    of another time. Raises DatabaseUnusable, KeyringUnreadable."""
+    database.confirm_there(settings.database)
+    async with database.connected(settings.database, pool_size=settings.database_pool_size):
+        await (confirm_newest() if to_record else confirm_readable())
+        deployment = _deployment(settings, system_clock)
+        await deployment.keys.confirm(Caller(None, None, system_clock(), deployment), remembers=to_record)
+        yield deployment
+
+
+def _deployment(settings: Settings, clock: Clock) -> Deployment:
+    return Deployment(
+        keys=read_keys(settings),
+        clock=clock,
+        issuer=settings.public_address,
+        key_prefix=settings.key_prefix,
+        access_token_lifetime=settings.access_token_lifetime,
+        session_rules=settings.session_rules,
+        invitation_lifetime=settings.invitation_lifetime,
+        policy_bounds=settings.policy_bounds,
+        webhook_allowed_networks=settings.webhook_allowed_networks,
+        watches=Watches(settings.watch_limits),
+    )
+
+
+def read_keys(settings: Settings) -> ServerKeys:
+    """The server's keys from where the settings say. Raises KeyringUnreadable."""
     if settings.keys is not None:
         return GivenKeys(given_keyring(settings))
-    # Asked before it is looked for the file: of several that start at once the first may make both in between.
-    may_make = not await knows_keys()
-    return KeysInFile(settings.keys_path, settings.key_sealing, may_make=may_make)
+    return KeysInFile(settings.keys_path, settings.key_sealing)
 
 
 def given_keyring(settings: Settings) -> Keyring:

@@ -3,8 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -14,10 +14,10 @@ from uuid import UUID
 import click
 
 from auth.crypto.keyring import CheckpointKey
-from auth.crypto.keyring_file import read_keyring_file
 from auth.crypto.signed_note import Checkpoint, verifier_of
 from models.audit_log import read_account_names, read_chain_ids, read_heads
 from models.ids import Kind, global_id
+from models.schema_age import confirm_newest
 from resolvers.audit_chains import NoSuchChain, chain_name, find_chain
 from resolvers.audit_checkpoints import (
     CheckpointRefused,
@@ -34,7 +34,7 @@ from resolvers.audit_verification import Fault, StoredChain, Verified, verify_ch
 from resolvers.caller import Caller, Deployment
 from resolvers.key_changes import KeyFile
 from schema.scalars import parse_instant
-from server.app import deployed
+from server.app import opened
 from server.command import command
 from server.settings import Settings, load_settings
 
@@ -74,7 +74,7 @@ async def verify(account: str | None, files: Sequence[Path], key_file: Path | No
 
     Checkpoints, kept elsewhere since, show that none of the newest is gone and nothing was written anew.
     """
-    async with _deployment(remembers_keys=False) as (deployment, _):
+    async with opened(load_settings()) as deployment:
         seen = read_checkpoints(files, deployment.keyring, read_verifiers(key_file) if key_file else ())
         began = time.monotonic()
         chains = await _chains(account, seen)
@@ -101,7 +101,8 @@ async def verify(account: str | None, files: Sequence[Path], key_file: Path | No
 @command
 async def checkpoint(account: str | None, files: Sequence[Path], key_file: Path | None, directory: Path | None) -> None:
     """Sign what the logs are now, to be kept elsewhere. Each is verified first; none is signed that does not add up."""
-    async with _deployment() as (deployment, settings):
+    settings = load_settings()
+    async with opened(settings) as deployment:
         key = await _signing_key(deployment, settings)
         before = [*files, *(_checkpoints_in(directory) if directory else ())]
         seen = read_checkpoints(before, deployment.keyring, read_verifiers(key_file) if key_file else ())
@@ -127,7 +128,8 @@ def _write_checkpoints(directory: Path, notes: Mapping[str, str]) -> None:
 @command
 async def checkpoint_key(account: str | None) -> None:
     """Show the keys to verify checkpoints with, elsewhere: one for each log, each on its line."""
-    async with _deployment() as (deployment, settings):
+    settings = load_settings()
+    async with opened(settings) as deployment:
         await _signing_key(deployment, settings)
         for chain in await _chains(account, {}):
             for key in deployment.keyring.checkpoint_keys.values():
@@ -149,7 +151,7 @@ async def export(account: str | None, format_: str, after: Any, before: Any, out
     """Write the events of one account, or of all and the deployment, as CSV or JSON Lines. This is recorded too."""
     if output is not None:
         _refuse_if_there(output)  # before it is recorded
-    async with _deployment() as (deployment, _):
+    async with opened(load_settings(), to_record=True) as deployment:
         chain = await find_chain(account) if account else None
         caller = Caller(None, None, deployment.clock(), deployment)
         range_ = Range(after, before)
@@ -160,16 +162,6 @@ async def export(account: str | None, format_: str, after: Any, before: Any, out
             async for number, chunk in made.chunks:
                 file.write(chunk)
                 advance(number)
-
-
-@asynccontextmanager
-async def _deployment(*, remembers_keys: bool = True) -> AsyncIterator[tuple[Deployment, Settings]]:
-    """What is there already: keys that were made now would be another deployment's."""
-    settings = load_settings()
-    if settings.keys is None:
-        read_keyring_file(settings.keys_path, settings.key_sealing)
-    async with deployed(settings, remembers_keys=remembers_keys) as deployment:
-        yield deployment, settings
 
 
 async def _chains(account: str | None, seen: Mapping[str, Sequence[Checkpoint]]) -> list[str]:
@@ -242,7 +234,7 @@ def _printable(text: str) -> str:
 
 
 async def _signing_key(deployment: Deployment, settings: Settings) -> CheckpointKey:
-    """The key that signs checkpoints, made where there is none. Raises CheckpointRefused."""
+    """The key that signs checkpoints, made where there is none. Raises CheckpointRefused, DatabaseUnusable."""
     key = signing_key(deployment.keyring, deployment.clock())
     if key is not None:
         return key
@@ -252,6 +244,7 @@ async def _signing_key(deployment: Deployment, settings: Settings) -> Checkpoint
             "a file (mode 600), run this once with SEALKEY_KEYS_FILE in the place of SEALKEY_KEYS, and take what the "
             "file holds then."
         )
+    await confirm_newest()
     caller = Caller(None, None, deployment.clock(), deployment)
     keyring = await make_signing_key(caller, KeyFile(settings.keys_path, settings.key_sealing))
     await deployment.keys.follow(caller)

@@ -1,6 +1,6 @@
 """GET /audit/export: the audit log as a file of any size, to whom `auditEvents` shows it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -10,11 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from auth.openid import OpenIdUnavailable
 from auth.policy import Denied, Forbidden
-from resolvers.audit_export import Export, ExportFormat, Range, export_audit_log
+from resolvers.audit_export import ExportFormat, Range, export_audit_log
 from resolvers.caller import Caller
 from resolvers.denials import record_denial
 from resolvers.errors import NotFound
 from schema.scalars import parse_instant
+from server.graphql_stream import ABORT
 from server.identification import identify
 from server.logs import log
 from server.problem import NO_STORE, problem
@@ -35,7 +36,7 @@ def routes() -> list[BaseRoute]:
 
 async def export(request: Request) -> Response:
     """Streams it. What goes wrong before the first byte is a problem document; what goes wrong later breaks the
-    connection off, so that half a log does not pass for a whole one."""
+    connection off, so that half a log does not pass for a whole one; so does it where who asked may read no more."""
     if request.method != "GET":
         return problem(405, "BAD_REQUEST", "The audit log is exported by GET.", {"Allow": "GET"})
     try:
@@ -53,14 +54,14 @@ async def export(request: Request) -> Response:
     running[whose] += 1
     response: Response | None = None
     try:
-        response = await _begin(caller, wanted, lambda: running.subtract([whose]))
+        response = await _begin(request, caller, wanted, lambda: running.subtract([whose]))
     finally:
         if not isinstance(response, _Export):
             running.subtract([whose])
     return response
 
 
-async def _begin(caller: Caller, wanted: dict[str, Any], at_end: Callable[[], None]) -> Response:
+async def _begin(request: Request, caller: Caller, wanted: dict[str, Any], at_end: Callable[[], None]) -> Response:
     try:
         made = await export_audit_log(caller, **wanted)
         # Before anything is answered: what can't be read at all is an error, and no empty file.
@@ -69,7 +70,8 @@ async def _begin(caller: Caller, wanted: dict[str, Any], at_end: Callable[[], No
         return await _denied(caller, denied)
     except NotFound as missing:
         return problem(404, "NOT_FOUND", str(missing))
-    return _stream(made, wanted["format_"], first, at_end)
+    whole = _until_denied(first, made.chunks, request.scope["state"])
+    return _stream(made.name, wanted["format_"], whole, at_end)
 
 
 class _Export(StreamingResponse):
@@ -82,23 +84,29 @@ class _Export(StreamingResponse):
             self.at_end()
 
 
-def _stream(made: Export, format_: ExportFormat, first: bytes, at_end: Callable[[], None]) -> Response:
+def _stream(name: str, format_: ExportFormat, chunks: AsyncIterator[bytes], at_end: Callable[[], None]) -> Response:
     headers = {
         **NO_STORE,
-        "Content-Disposition": f'attachment; filename="{made.name}"',
+        "Content-Disposition": f'attachment; filename="{name}"',
         "Content-Type": format_.media_type,
         "X-Content-Type-Options": "nosniff",
     }
-    response = _Export(_not_empty(first, made.chunks), headers=headers)
+    response = _Export(chunks, headers=headers)
     response.at_end = at_end
     return response
 
 
-async def _not_empty(first: bytes, rest: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
+async def _until_denied(
+    first: bytes, rest: AsyncIterator[tuple[int, bytes]], connection: Mapping[str, Any]
+) -> AsyncIterator[bytes]:
     yield first
-    async for _, chunk in rest:
-        if chunk:
-            yield chunk
+    try:
+        async for _, chunk in rest:
+            if chunk:
+                yield chunk
+    except Denied as denied:
+        log.info("export_broken_off", reason=str(denied))
+        connection[ABORT]()
 
 
 async def _denied(caller: Caller, denied: Denied) -> Response:

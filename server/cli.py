@@ -14,7 +14,7 @@ import uvicorn
 from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
 from auth.crypto.secret import Secret
 from models import database, migrating
-from models.newer_schema import unknown_migrations
+from models.schema_age import unknown_migrations
 from models.sqlite_file import back_up, confirm_usable, look_for_damage, problems
 from models.user import Role
 from resolvers.caller import Caller
@@ -155,8 +155,7 @@ def _sqlite_file(settings: Settings, instead: str) -> Path:
     file = database.file_of(settings.database)
     if file is None:
         raise database.DatabaseUnusable(f"This is for SQLite. The database is PostgreSQL: use its own {instead}.")
-    if not file.is_file():
-        raise database.DatabaseUnusable(f"There is no database {file}.")
+    database.confirm_there(settings.database)
     return file
 
 

@@ -11,7 +11,7 @@ from graphql import ExecutionResult, GraphQLError
 from graphql.error import GraphQLSyntaxError
 from starlette.responses import Response
 
-from models.database import is_unavailable
+from models.failures import is_unavailable
 from schema.errors import Code, retry_after, top_level_code
 from server.graphql_request import GRAPHQL_JSON, BadRequest
 from server.logs import log_fault

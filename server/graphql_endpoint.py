@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from auth.policy import Forbidden, Unauthenticated
-from models.database import is_unavailable
+from models.failures import is_unavailable
 from resolvers.denials import record_denial
 from schema.api import Api
 from schema.context import Context

@@ -8,8 +8,9 @@ import click
 from auth.crypto.key_sealing import Sealing, Unsealed
 from auth.crypto.keyring import Purpose, read_keyring
 from auth.crypto.keyring_file import locked_keyring, read_keyring_file, replace_keyring
-from models import database, migrating
+from models import database
 from models.instants import system_clock
+from models.schema_age import confirm_readable
 from resolvers.caller import Caller
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
 from resolvers.server_keys import check_the_same
@@ -31,8 +32,9 @@ async def keys_list() -> None:
     """Show which keys there are, what they are good for now, and what needs them still."""
     settings = load_settings()
     keyring = given_keyring(settings) if settings.keys else read_keyring_file(settings.keys_path, settings.key_sealing)
+    database.confirm_there(settings.database)
     async with database.connected(settings.database):
-        await migrating.upgrade()
+        await confirm_readable()
         await check_the_same(keyring)
         for key_id, state in await describe_keys(keyring, system_clock()):
             click.echo(f"{key_id:24}{state}")

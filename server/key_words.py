@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from auth.crypto.keyring import Key, Keyring, Purpose, newest
+from auth.crypto.keyring import Key, Keyring, Purpose, newest, purpose_of
 from models.instants import write_instant
 from models.server_key import ServerKey
 from resolvers.key_changes import Rotation
-from resolvers.key_needs import what_needs
+from resolvers.key_purposes import what_needs
 
 
 async def describe_keys(keyring: Keyring, now: datetime) -> list[tuple[str, str]]:
@@ -58,17 +58,17 @@ def _state(key: Key, current: Key, now: datetime) -> str:
 
 
 def _signs(key: Key) -> bool:
-    return key.id.startswith(f"{Purpose.TOKEN_SIGNING}-")
+    return purpose_of(key.id) is Purpose.TOKEN_SIGNING
 
 
 def _does(key: Key) -> str:
-    if key.id.startswith(f"{Purpose.CHECKPOINT_SIGNING}-"):
+    if purpose_of(key.id) is Purpose.CHECKPOINT_SIGNING:
         return "signs checkpoints"
     return "signs" if _signs(key) else "in use"
 
 
 def _serves(key: Key) -> str:
-    return "opens" if key.id.startswith(f"{Purpose.SEALING}-") else "checks"
+    return "opens" if purpose_of(key.id) is Purpose.SEALING else "checks"
 
 
 def _s(needs: str) -> str:

@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from models.database import is_unavailable
+from models.failures import is_unavailable
 from server.client_address import is_proxy
 from server.outages import Outages
 from server.request_counts import RequestCounts

@@ -10,7 +10,7 @@ from contextvars import Context
 from time import monotonic
 from typing import Any
 
-from models.database import Unavailable
+from models.failures import Unavailable
 from models.reasons import reason_of
 
 _TELL_EVERY = 1.0

@@ -24,7 +24,8 @@ from starlette.types import Scope, Send
 from auth.crypto.secret import Secret
 from auth.policy import Denied
 from models.check_facts import CredentialFacts
-from models.database import answered_soon, is_unavailable
+from models.database import answered_soon
+from models.failures import is_unavailable
 from resolvers.access_tokens import verify_access_token
 from resolvers.caller import Caller, Deployment
 from resolvers.check_credential import DecisionCode, Question, Verdict, verify_credential

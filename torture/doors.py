@@ -11,6 +11,7 @@ import orjson
 
 from schema.errors import Code
 from tests.access.stage import Stage
+from tests.support.server import Client
 
 _JSON, _FORM = b"application/json", b"application/x-www-form-urlencoded"
 _GRAPHQL = {200, 400, 405, 406, 413, 414, 415, 429}
@@ -39,158 +40,90 @@ class Door:
 
 
 def doors(stage: Stage) -> list[Door]:
-    key, secret = stage.mine.keys["apiKey"], stage.mine.keys["apiSecret"]
-    basic = b"Basic " + b64encode(f"{key}:{secret}".encode())
-    bearer = f"Bearer {stage.play.member.token}".encode()
-    gateway = (b"x-sealkey-gateway-token", stage.mine.gateway_token.encode())
-    administrator = (b"authorization", f"Bearer {stage.play.administrator.token}".encode())
-    json_type, form_type = (b"content-type", _JSON), (b"content-type", _FORM)
-    login = orjson.dumps({"api_key": key, "api_secret": secret})
-    viewer = _operation("{ viewer { role } }")
-    grant = _form(grant_type="client_credentials", client_id=key, client_secret=secret, scope="certificates")
+    return [*_graphql_doors(stage), *_oauth_doors(stage), *_verify_doors(stage), *_export_doors(stage)]
+
+
+def _graphql_doors(stage: Stage) -> list[Door]:
+    json_type = (b"content-type", _JSON)
+    bearer, by_json = _bearer(stage.play.member), [json_type]
+    signed_in = [json_type, (b"authorization", bearer)]
+    # What is in these headers decides how the same operation is answered.
+    in_headers: dict[str, tuple[int, list[bytes], list[tuple[bytes, bytes]]]] = {
+        "Authorization": (8, [bearer, _basic(stage)], by_json),
+        "Content-Type": (5, [_JSON, _JSON + b'; charset="utf-8"'], []),
+        "Accept": (5, [_JSON, b"text/event-stream;q=1"], by_json),
+        "Cookie": (5, [b"sealkey_session=sealkey_session_x; a=b"], [json_type, (b"x-sealkey-csrf", b"1")]),
+        "X-Forwarded-For": (4, [b"203.0.113.7, 10.0.0.1"], by_json),
+    }
+    viewer, path = _operation("{ viewer { role } }"), "/graphql"
     return [
-        Door("/graphql, bodies", 25, "/graphql", _operations(stage), _GRAPHQL, [json_type]),
-        Door(
-            "/graphql, signed in", 25, "/graphql", _operations(stage), _GRAPHQL, [json_type, (b"authorization", bearer)]
+        Door("/graphql, bodies", 25, path, _operations(stage), _GRAPHQL, by_json),
+        Door("/graphql, signed in", 25, path, _operations(stage), _GRAPHQL, signed_in),
+        *(
+            Door(
+                f"/graphql, {name}", share, path, seeds, _GRAPHQL, others, in_header=name.lower().encode(), body=viewer
+            )
+            for name, (share, seeds, others) in in_headers.items()
         ),
-        Door(
-            "/graphql, Authorization",
-            8,
-            "/graphql",
-            [bearer, basic],
-            _GRAPHQL,
-            [json_type],
-            in_header=b"authorization",
-            body=viewer,
-        ),
-        Door(
-            "/graphql, Content-Type",
-            5,
-            "/graphql",
-            [_JSON, _JSON + b'; charset="utf-8"'],
-            _GRAPHQL,
-            in_header=b"content-type",
-            body=viewer,
-        ),
-        Door(
-            "/graphql, Accept",
-            5,
-            "/graphql",
-            [_JSON, b"text/event-stream;q=1"],
-            _GRAPHQL,
-            [json_type],
-            in_header=b"accept",
-            body=viewer,
-        ),
-        Door(
-            "/graphql, Cookie",
-            5,
-            "/graphql",
-            [b"sealkey_session=sealkey_session_x; a=b"],
-            _GRAPHQL,
-            [json_type, (b"x-sealkey-csrf", b"1")],
-            in_header=b"cookie",
-            body=viewer,
-        ),
-        Door("/graphql, addresses", 10, "/graphql", _addresses(), _GRAPHQL, method="GET", in_query=True),
-        Door(
-            "/graphql, X-Forwarded-For",
-            4,
-            "/graphql",
-            [b"203.0.113.7, 10.0.0.1"],
-            _GRAPHQL,
-            [json_type],
-            in_header=b"x-forwarded-for",
-            body=viewer,
-        ),
-        Door(
-            "idempotency keys",
-            6,
-            "/graphql",
-            [b"x" * 22, b"y" * 255],
-            _GRAPHQL,
-            [json_type, (b"authorization", bearer)],
-            body=_generating(stage),
-        ),
-        Door("/v2/login", 12, "/v2/login", [login, b'{"api_key": 1}'], _LOGIN, [json_type]),
-        Door("/oauth/token, forms", 10, "/oauth/token", [grant], _LOGIN, [form_type]),
-        Door(
-            "/oauth/token, Authorization",
-            8,
-            "/oauth/token",
-            [basic],
-            _LOGIN,
-            [form_type],
-            in_header=b"authorization",
-            body=b"grant_type=client_credentials",
-        ),
-        Door(
-            "/oauth/introspect",
-            6,
-            "/oauth/introspect",
-            [_form(token="x.y.z", token_type_hint="access_token")],
-            _LOGIN,
-            [form_type, (b"authorization", gateway[1])],
-        ),
-        Door(
-            "/oauth/revoke",
-            6,
-            "/oauth/revoke",
-            [_form(token="x.y.z", client_id=key, client_secret=secret)],
-            _LOGIN,
-            [form_type],
-        ),
-        Door(
-            "/verify, Authorization",
-            15,
-            "/verify",
-            [basic, b"Bearer a.b.c"],
-            _VERIFY,
-            [gateway],
-            method="GET",
-            in_header=b"authorization",
-        ),
-        Door(
-            "/verify, gateway's token",
-            5,
-            "/verify",
-            [gateway[1]],
-            _VERIFY,
-            [(b"authorization", basic)],
-            method="GET",
-            in_header=gateway[0],
-        ),
-        Door(
-            "/verify, queries",
-            5,
-            "/verify",
-            [b"service=certificates"],
-            _VERIFY,
-            [gateway, (b"authorization", basic)],
-            method="GET",
-            in_query=True,
-        ),
-        Door(
-            "/verify, client's address",
-            5,
-            "/verify",
-            [b"203.0.113.7", b"::1"],
-            _VERIFY,
-            [gateway, (b"authorization", basic)],
-            method="GET",
-            in_header=b"x-sealkey-client-address",
-        ),
-        Door("/audit/export, queries", 5, "/audit/export", _ranges(), _EXPORT, [administrator], "GET", in_query=True),
-        Door(
-            "/audit/export, Authorization",
-            3,
-            "/audit/export",
-            [administrator[1], basic],
-            _EXPORT,
-            method="GET",
-            in_header=b"authorization",
-        ),
+        Door("/graphql, addresses", 10, path, _addresses(), _GRAPHQL, method="GET", in_query=True),
+        Door("idempotency keys", 6, path, [b"x" * 22, b"y" * 255], _GRAPHQL, signed_in, body=_generating(stage)),
     ]
+
+
+def _oauth_doors(stage: Stage) -> list[Door]:
+    key, secret = stage.mine.keys["apiKey"], stage.mine.keys["apiSecret"]
+    form, by_gateway = (b"content-type", _FORM), (b"authorization", stage.mine.gateway_token.encode())
+    login = orjson.dumps({"api_key": key, "api_secret": secret})
+    granting = _form(grant_type="client_credentials", client_id=key, client_secret=secret, scope="certificates")
+    revoking = _form(token="x.y.z", client_id=key, client_secret=secret)
+    asking = _form(token="x.y.z", token_type_hint="access_token")
+    path, asks = "/oauth/token", b"grant_type=client_credentials"
+    return [
+        Door("/v2/login", 12, "/v2/login", [login, b'{"api_key": 1}'], _LOGIN, [(b"content-type", _JSON)]),
+        Door("/oauth/token, forms", 10, path, [granting], _LOGIN, [form]),
+        Door(
+            *("/oauth/token, Authorization", 8, path, [_basic(stage)], _LOGIN, [form]),
+            in_header=b"authorization",
+            body=asks,
+        ),
+        Door("/oauth/introspect", 6, "/oauth/introspect", [asking], _LOGIN, [form, by_gateway]),
+        Door("/oauth/revoke", 6, "/oauth/revoke", [revoking], _LOGIN, [form]),
+    ]
+
+
+def _verify_doors(stage: Stage) -> list[Door]:
+    basic, token = _basic(stage), stage.mine.gateway_token.encode()
+    gateway, credential = (b"x-sealkey-gateway-token", token), (b"authorization", basic)
+    in_headers = {
+        "Authorization": (15, b"authorization", [basic, b"Bearer a.b.c"], [gateway]),
+        "gateway's token": (5, gateway[0], [token], [credential]),
+        "client's address": (5, b"x-sealkey-client-address", [b"203.0.113.7", b"::1"], [gateway, credential]),
+    }
+    queries, both = [b"service=certificates"], [gateway, credential]
+    return [
+        *(
+            Door(f"/verify, {name}", share, "/verify", seeds, _VERIFY, others, "GET", in_header=header)
+            for name, (share, header, seeds, others) in in_headers.items()
+        ),
+        Door("/verify, queries", 5, "/verify", queries, _VERIFY, both, "GET", in_query=True),
+    ]
+
+
+def _export_doors(stage: Stage) -> list[Door]:
+    administrator, path = _bearer(stage.play.administrator), "/audit/export"
+    signed_in, tokens = [(b"authorization", administrator)], [administrator, _basic(stage)]
+    return [
+        Door("/audit/export, queries", 5, path, _ranges(), _EXPORT, signed_in, "GET", in_query=True),
+        Door("/audit/export, Authorization", 3, path, tokens, _EXPORT, method="GET", in_header=b"authorization"),
+    ]
+
+
+def _bearer(client: Client) -> bytes:
+    return f"Bearer {client.token}".encode()
+
+
+def _basic(stage: Stage) -> bytes:
+    return b"Basic " + b64encode(f"{stage.mine.keys['apiKey']}:{stage.mine.keys['apiSecret']}".encode())
 
 
 async def knock(app: Any, door: Door, data: bytes, number: int) -> Hashable:

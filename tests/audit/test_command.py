@@ -1,5 +1,6 @@
 """`sealkey audit`: verifying, checkpoints and exporting, as its users run it."""
 
+import asyncio
 import json
 import os
 import pty
@@ -13,10 +14,13 @@ from uuid import UUID
 import pytest
 
 from auth.crypto.keyring import Purpose, read_keyring
+from models.audit import DEPLOYMENT_CHAIN
 from models.audit_log import EventRow
 from models.ids import Kind, global_id
+from models.schema_age import READABLE_SINCE
 from resolvers.audit_hash import EventHasher
 from tests.audit.exporting import parsed
+from tests.models.versions import NAMES, columns, contents, migrate_to
 from tests.plugins.database import Databases
 from tests.plugins.play import Template
 from tests.support import samples
@@ -300,6 +304,69 @@ def test_an_export_by_the_command_shows_what_operators_see_and_is_recorded(there
     assert "An instant is written as in RFC 3339" in wrong.stderr
     nobodys = there.audit("export", "--account", "acct_" + "0" * 31 + "5")
     assert error_of(nobodys).startswith("There is no account of this id or name")
+
+
+def as_left_with(there: Deployment, url: str, schema: str) -> Deployment:
+    """The same log and keys in an empty database, as a version left it whose last migration this was."""
+    for name in NAMES[: NAMES.index(schema) + 1]:
+        asyncio.run(migrate_to(url, name))
+    older = Deployment(url, there.data_dir)
+    there_were = columns(older.rows)
+    tables = ("accounts", "users", "server_keys", "audit_chains", "audit_events")
+    kept = contents(there.rows, {table: there_were[table] for table in tables})
+    for table in tables:
+        rows = sorted(kept[table], key=lambda row: int(row.get("sequence", 0)))
+        if table == "audit_chains":
+            # The deployment's is there from the first.
+            own = next(row for row in rows if row["id"] in {str(DEPLOYMENT_CHAIN), DEPLOYMENT_CHAIN})
+            head = f"sequence = {own['sequence']}, hash = '{own['hash']}'"
+            older.rows.execute(f"UPDATE audit_chains SET {head} WHERE id = '{own['id']}'")
+            rows.remove(own)
+        older.rows.insert(table, *rows)
+    return older
+
+
+def test_what_an_earlier_version_left_is_looked_at_and_not_upgraded(there: Deployment, empty_database_url: str) -> None:
+    output(there.audit("checkpoint-key"))
+    older = as_left_with(there, empty_database_url, READABLE_SINCE)
+    before = older.rows.dump()
+    assert output(older.audit("verify")).startswith(f"3 logs with {there.count()} events are as they were written (")
+    assert output(older.audit("checkpoint")) == output(there.audit("checkpoint"))
+    listed_ = run(older.data_dir, "keys", "list", database_url=older.rows.url)
+    assert "checkpoint-signing-1    signs checkpoints since " in output(listed_)
+    told = "The database has the schema of an earlier version, which this command leaves as it is. Upgrade it first,"
+    assert error_of(older.audit("export")).startswith(told)
+    assert older.rows.dump() == before
+
+
+def test_an_older_schema_than_can_be_read_is_told_and_left_as_it_is(there: Deployment, empty_database_url: str) -> None:
+    older = Deployment(empty_database_url, there.data_dir)
+    asked = [("audit", "verify"), ("audit", "checkpoint"), ("audit", "checkpoint-key"), ("audit", "export")]
+
+    def told() -> set[str]:
+        before = older.rows.dump()
+        found = {
+            error_of(run(there.data_dir, *command, database_url=older.rows.url))
+            for command in [*asked, ("keys", "list")]
+        }
+        assert older.rows.dump() == before
+        return found
+
+    meant = "Does SEALKEY_DATABASE_URL, or SEALKEY_DATA_DIR, name the one that is meant?"
+    assert told() == {f"The database is empty. {meant}"}
+    asyncio.run(migrate_to(empty_database_url, NAMES[NAMES.index(READABLE_SINCE) - 1]))
+    older = Deployment(empty_database_url, there.data_dir)
+    left = "The database has the schema of an earlier version, which this command leaves as it is."
+    assert told() == {f"{left} Upgrade it first, or a copy of it: `sealkey db upgrade`."}
+
+
+@pytest.mark.engine("sqlite")
+def test_what_only_looks_makes_no_database(there: Deployment, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.sqlite3"
+    for command in (("audit", "verify"), ("audit", "export"), ("keys", "list"), ("db", "check")):
+        told = error_of(run(there.data_dir, *command, database_url=f"sqlite://{missing}"))
+        assert told == f"There is no database {missing}."
+    assert not missing.exists()
 
 
 def test_without_the_key_file_nothing_is_done(there: Deployment, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,12 +14,13 @@ import pytest
 from models.ids import Kind, global_id
 from resolvers.audit_export import COLUMNS
 from server.audit_export import AT_ONCE
-from tests.access_tokens.asking import bearer, gateway, personal
+from tests.access_tokens.asking import bearer, gateway, personal, revoke
 from tests.audit.exporting import count, exported, get, listed, parsed, problem
 from tests.plugins.play import StartPlay
 from tests.support import bulk
 from tests.support.audit import events, user_id
 from tests.support.rows import row_id
+from tests.support.server import Client
 from tests.support.world import Play
 
 SHOWN = ("id", "sequence", "type", "occurredAt", "actorId", "actorEmail", "subjectId", "sourceIp", "summary", "hash")
@@ -255,6 +256,33 @@ def test_what_happens_meanwhile_is_not_in_it_and_who_goes_away_leaves_nothing_be
     assert until_idle(play) == 0
     play.generate("another")
     assert count(play) == before + 4
+
+
+def test_who_may_read_no_more_is_sent_no_more(play: Play) -> None:
+    bulk.audit_events(play, play.alder, [{"summary": "long " * 90}] * 12_000)
+    made, user = personal(play, play.administrator, "READ_AUDIT_LOG"), play.alder.users["auditor"]
+    loses: list[tuple[Client, Callable[[], Any]]] = [
+        (play.auditor, lambda: play.operator.do("setUserRole", "user { id }", userId=user, role="MEMBER")),
+        (bearer(play, made), lambda: revoke(play.administrator, made)),
+        (play.administrator, lambda: play.administrator.data("mutation { signOut { userErrors { code } } }")),
+    ]
+    for reader, no_more in loses:
+        with exporting(reader) as chunks:
+            next(chunks)
+            no_more()
+            play.clock.advance(seconds=1)
+            with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+                b"".join(chunks)
+    with exporting(play.operator) as chunks:
+        assert b"".join(chunks).endswith(b"}\n")
+
+
+@contextmanager
+def exporting(client: Client) -> Iterator[Iterator[bytes]]:
+    """The chunks of an export, as they come."""
+    asked = httpx.stream("GET", f"{client.url}/audit/export?format=jsonl", headers=client.headers, timeout=60)
+    with asked as answer:
+        yield answer.iter_raw(1000)
 
 
 def test_slow_readers_hold_nothing_and_each_has_so_many_exports_at_once(start_play: StartPlay) -> None:

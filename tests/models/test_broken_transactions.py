@@ -10,7 +10,8 @@ import pytest
 from tortoise.exceptions import OperationalError
 
 from models.account import Account
-from models.database import connected, is_sqlite, is_unavailable, transaction
+from models.database import connected, is_sqlite, transaction
+from models.failures import is_unavailable
 from models.ids import new_id
 from tests.support.server import START
 

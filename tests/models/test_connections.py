@@ -10,7 +10,8 @@ import pytest
 from tortoise.connection import get_connections
 
 from models import database, postgres_engine
-from models.database import DatabaseUnusable, connected, dialect, is_unavailable, ping, transaction
+from models.database import DatabaseUnusable, connected, dialect, ping, transaction
+from models.failures import is_unavailable
 from models.migrating import migrate
 from models.postgres_hosts import split_hosts
 from resolvers.check_memory import CheckMemory

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from models.database import violated_index
+from models.failures import violated_index
 from models.ids import new_id
 from models.instants import LONG_AGO, NEVER
 from tests.models.stocked import (

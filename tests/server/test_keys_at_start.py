@@ -1,5 +1,6 @@
 """Keys that are wrong, missing or lost are noticed before anything is served; what to do then is told, and works."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from auth.crypto.key_sealing import Unsealed
 from auth.crypto.keyring import Purpose, add_keys, generate_keyring, remove_key
 from auth.crypto.keyring_file import replace_keyring
+from models.database import connected
+from resolvers.server_keys import set_up_with_keys
 from tests.support import samples
 from tests.support.command import error_of, run
 from tests.support.rows import Rows
@@ -117,6 +121,27 @@ def test_keys_that_are_another_deployment_s_are_not_listed_as_if_they_were_in_us
         content, told = WRONG[name]
         path.write_bytes(content(before))
         assert error_of(run(data_dir, "keys", "list", database_url=database_url)).startswith(told)
+
+
+@pytest.mark.database
+def test_of_machines_that_start_at_once_one_makes_the_keys_and_the_others_no_file(
+    tmp_path: Path, database_url: str
+) -> None:
+    places = [tmp_path / name for name in "abc"]
+
+    async def start_all() -> None:
+        async with connected(database_url):
+            now = datetime.now(UTC)
+            await asyncio.gather(*(set_up_with_keys(key_file(place), Unsealed(), now) for place in places))
+
+    asyncio.run(start_all())
+    (first,) = [place for place in places if key_file(place).exists()]
+    for place in places:
+        listed = run(place, "keys", "list", database_url=database_url)
+        if place == first:
+            assert [line.split()[0] for line in listed.stdout.splitlines()] == EVERY
+        else:
+            assert error_of(listed).startswith(f"{key_file(place)} is not there: put back the backup")
 
 
 # ---------------------------------------------------------------- a key that is missing
