@@ -55,7 +55,8 @@ class Version:
         port = free_port()
         # It is started in the checkout, which -P keeps off the path.
         command = [sys.executable, "-P", "-c", _MAIN, "serve", "--port", str(port)]
-        with running_process(command, self.environment(settings), "is serving GraphQL"):
+        environment = self.environment({"drain_seconds": "0", **settings})
+        with running_process(command, environment, "is serving GraphQL"):
             yield f"http://127.0.0.1:{port}"
 
 

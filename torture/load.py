@@ -41,6 +41,8 @@ _POOL = 10
 _CONNECTIONS = 600
 _PEAK_CONNECTIONS = (8, 32, 64)
 _SOAK_CONNECTIONS = 32
+_SOAK_CREDENTIALS = 10_000
+"""All of which are remembered before a fifth is over, so that what grows after it is a leak."""
 _GROWTH = 0.1
 """By how much memory may grow, of what it was after the first fifth, beside what is remembered of credentials."""
 _REMEMBERED = 1_200  # bytes of a credential
@@ -115,7 +117,7 @@ def soak(*, small: bool, requests: int | None = None, seed: int = 1, engine: str
     """The campaign of a day's worth: so many requests on each engine."""
     requests = requests or (2_000 if small else 1_000_000)
     for name in [engine] if engine else _ENGINES:
-        with loaded_server(name, seed, small=small) as loaded:
+        with loaded_server(name, seed, small=small, credentials=_SOAK_CREDENTIALS) as loaded:
             outlast(loaded, name, requests, small=small)
 
 
@@ -257,9 +259,9 @@ def _run(main: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 
 
 @contextmanager
-def loaded_server(engine: str, seed: int, *, small: bool) -> Iterator[Loaded]:
-    """A server with credentials in its database, whose customers know it."""
-    credentials, warm, customers = (400, 50, 2) if small else (100_000, 1_000, 8)
+def loaded_server(engine: str, seed: int, *, small: bool, credentials: int = 100_000) -> Iterator[Loaded]:
+    """A server with credentials in its database, 400 where it is small, whose customers know it."""
+    credentials, warm, customers = (400, 50, 2) if small else (credentials, 1_000, 8)
     with tempfile.TemporaryDirectory(prefix="sealkey-load-") as name, ExitStack() as stack:
         directory = Path(name)
         data = prepare(directory / "data", credentials=credentials, warm=warm, seed=seed, fresh=False)

@@ -69,7 +69,7 @@ def upgrade(*, small: bool) -> None:
             make_database = _databases(engine, directory, stack)
             for version in versions[-1:] if small else versions:
                 _rolling(version, make_database(version.last_migration), directory, small=small)
-            _killed(make_database, rounds=4 if small else 100)
+            _killed(make_database, rounds=2 if small else 100)
 
 
 def _databases(engine: str, directory: Path, stack: ExitStack) -> Callable[[str], str]:

@@ -93,7 +93,7 @@ def _envoy(directory: Path, documented: str, addresses: Addresses) -> Sequence[s
             ),
         )
     )
-    return ["-c", str(directory / "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1", "-l", "warning"]
+    return ["-c", str(directory / "envoy.yaml"), "--disable-hot-restart", "--concurrency", "1", "-l", "warning"]
 
 
 _ENVOY_MANAGER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

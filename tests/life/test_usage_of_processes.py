@@ -70,6 +70,7 @@ def place(databases: Databases, names: Iterator[str], world_template: Template, 
             "PYTHONPATH": str(ROOT),
             "SEALKEY_DATA_DIR": str(data_dir),
             "SEALKEY_DATABASE_URL": url,
+            "SEALKEY_DRAIN_SECONDS": "0",
             **{f"SEALKEY_{setting.upper()}": str(value) for setting, value in settings.items()},
         }
         command = [sys.executable, "-c", SERVE, "serve", "--port", str(port), *options]

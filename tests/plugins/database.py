@@ -34,7 +34,9 @@ _WHATEVER_THE_ENGINE = (
     *("webhooks/test_dead_endpoints.py", "webhooks/test_targets.py", "webhooks/test_signatures.py"),
     *("subscriptions/test_sse.py", "subscriptions/test_websocket.py", "server/test_overload.py"),
     *("server/test_metrics.py", "server/test_stopping.py", "server/test_logs.py", "server/test_outages.py"),
-    *("server/test_tracing.py", "server/test_bounded_requests.py"),
+    *("server/test_tracing.py", "server/test_bounded_requests.py", "server/test_canary.py"),
+    *("openid/test_first_sight.py", "access/test_tenancy.py", "access/test_denials.py", "subscriptions/test_ends.py"),
+    *("access_tokens/test_personal_tokens.py", "life/test_rotation_refused.py", "webhooks/test_endpoints.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
 

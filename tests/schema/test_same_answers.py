@@ -54,7 +54,7 @@ def full(theatre: Theatre) -> Play:
 
 
 def test_whatever_is_selected(full: Play) -> None:
-    @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+    @settings(deadline=None, max_examples=75, suppress_health_check=[HealthCheck.too_slow])
     @given(documents(), st.booleans(), st.sampled_from(["operator", "administrator", "member", "auditor"]))
     def same(document: str, shown: bool, who: str) -> None:
         ours, stock = both(full, getattr(full, who), document, {"shown": shown})
