@@ -211,6 +211,10 @@ async def _keep_house(house: Housekeeping) -> None:
         await house.sender.finish()
 
 
+# A file that is being read is closed by who reads it. Streams are not waited for.
+_FINISHES_WITHIN = 0.5
+
+
 class _Server(uvicorn.Server):
     """Says when it listens, and stops at once: uvicorn's own takes 0.2 s, to let clients go that are not there."""
 
@@ -232,4 +236,6 @@ class _Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
+        if tasks := self.server_state.tasks:
+            await asyncio.wait(tasks, timeout=_FINISHES_WITHIN)
         await self.lifespan.shutdown()
