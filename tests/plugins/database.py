@@ -37,6 +37,8 @@ _WHATEVER_THE_ENGINE = (
     *("server/test_tracing.py", "server/test_bounded_requests.py", "server/test_canary.py"),
     *("openid/test_first_sight.py", "access/test_tenancy.py", "access/test_denials.py", "subscriptions/test_ends.py"),
     *("access_tokens/test_personal_tokens.py", "life/test_rotation_refused.py", "webhooks/test_endpoints.py"),
+    *("openid/test_known_users.py", "life/test_policy.py", "life/test_boundaries.py", "api/test_signing_in.py"),
+    *("access_tokens/test_gateway_tokens.py", "api/test_generating.py"),
 )
 ENGINE = os.environ.get("SEALKEY_TEST_DATABASE", "sqlite")
 
