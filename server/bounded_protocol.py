@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from server.admission import refusal
@@ -25,7 +26,8 @@ _LONGEST_URL = 65_535
 # All of a request but its body: its line, headers, trailers, and what chunks are framed in.
 _MOST_AROUND_BODY = 128 * 1024
 _MOST_HEADERS = 256
-# Requests that wait until others on their connection are answered, and bytes that come meanwhile.
+# Requests that wait until others on their connection are answered, and bytes that come meanwhile; of a body alone only
+# as many as uvicorn keeps.
 _MOST_AHEAD, _MOST_BYTES_AHEAD = 64, 128 * 1024
 # Seconds for whoever was refused to read why. A connection on which they still send is reset when it is closed, and
 # what they have not read is lost (RFC 9112, 9.6).
@@ -86,8 +88,8 @@ class BoundedProtocol(HttpToolsProtocol):
             data = self._fed(data)
         if self.around_body > _MOST_AROUND_BODY or len(self.headers or ()) > _MOST_HEADERS:
             self.break_off(414 if len(self.url) > _LONGEST_URL else 431)
-        elif self._ahead > _MOST_BYTES_AHEAD:
-            self.break_off(400)
+        elif self._ahead > _MOST_BYTES_AHEAD or (self.pipeline and len(self.cycle.body) > HIGH_WATER_LIMIT):
+            self.break_off(400)  # else uvicorn reads no more, and does not see that the client has gone
 
     def _fed(self, data: bytes) -> bytes:
         """Answers what is to be fed next: after a request that offers another protocol, itself without the offer, and

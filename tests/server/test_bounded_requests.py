@@ -234,13 +234,16 @@ def test_not_more_than_a_little_is_asked_before_it_is_answered(
     assert answers.count(b"connection: close") == 1
 
 
-def test_behind_a_stream_no_more_than_a_little_is_kept(shared_play: Play) -> None:
-    body = b" " * 1_000_000
+@pytest.mark.parametrize("at_once", [1_000, 70_000, 1_000_000])
+def test_behind_a_stream_no_more_than_a_little_is_kept(shared_play: Play, at_once: int) -> None:
+    """And it is seen that the client has gone."""
     with connected_narrowly(shared_play) as (connection, end):
-        connection.sendall(streamed(shared_play) + head("/graphql", f"Content-Length: {len(body)}"))
+        connection.sendall(streamed(shared_play) + head("/graphql", "Content-Length: 1000000"))
         assert in_the_end(lambda: bool(end.pipeline))
-        connection.sendall(body)
+        for _ in range(1_000_000 // at_once):
+            connection.sendall(b" " * at_once)
         assert in_the_end(lambda: not end.pipeline)
+    assert in_the_end(lambda: is_at_rest(shared_play))
 
 
 def test_refusals_that_nobody_takes_come_to_an_end(shared_play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +268,7 @@ def test_what_begins_behind_what_was_refused_at_once_has_its_time(
 def test_behind_the_last_answer_nothing_is_done(shared_play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(shared_play.server.app.state.gate), "is_full", True)
     requests = shared_play.server.app.state.counts.requests
+    assert in_the_end(lambda: is_at_rest(shared_play))
     before = requests.total()
     last = asked("Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
     assert statuses(sent(shared_play, last + head("/healthz", method="GET"))) == [503]

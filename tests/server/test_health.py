@@ -102,7 +102,8 @@ def test_a_file_that_may_not_be_written_is_a_reason(play: Play, monkeypatch: pyt
 def test_a_database_that_takes_no_writes_is_a_reason(play: Play) -> None:
     name = play.server.database_url.rpartition("/")[2].partition("?")[0]
     play.rows.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    play.rows.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    others = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    play.rows.execute(f"SELECT pg_terminate_backend(pid) {others}")
     answers = {readiness(play) for _ in range(20)}
     assert (503, "database_read_only") in answers
 
