@@ -58,7 +58,7 @@ class Housekeeping:
         self.keys_are_readable = True
         self._keys_path = keys_path
         self._done_at: dict[str, float] = {}
-        self._spared = 0
+        self._spared = -2 * _SPARED_AT_LEAST  # what has been there since the start is spared soon
 
     def ages(self) -> Iterator[tuple[str, float]]:
         """Seconds since each round was gone without a fault."""
@@ -105,9 +105,10 @@ class Housekeeping:
         await write_announced(Caller(None, None, self.deployment.clock(), self.deployment))
 
     async def spare_what_stays(self) -> None:
-        """Python's search for garbage looks at everything again and again: with a hundred thousand credentials
-        remembered it stops the process for a tenth of a second. They are spared it when there are a tenth more; what
-        is under way at that instant is spared with them, and as garbage is not found for an hour."""
+        """Python's search for garbage looks at everything again and again: what is there since the start stops the
+        process for a twentieth of a second, a hundred thousand credentials remembered for a tenth. They are spared it
+        when there are a tenth more; what is under way at that instant is spared with them, and as garbage is not found
+        for an hour."""
         remembered = len(self.deployment.memory)
         self._spared = min(self._spared, remembered)
         if remembered > self._spared * 1.1 + _SPARED_AT_LEAST:
@@ -199,6 +200,7 @@ async def search_everything() -> None:
     """For what was spared and became garbage that only a search finds, such as what was under way then."""
     gc.unfreeze()
     gc.collect()
+    gc.freeze()
 
 
 async def _every(seconds: float, go: Callable[[], Awaitable[None]], over: asyncio.Event, house: Housekeeping) -> None:

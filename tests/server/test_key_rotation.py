@@ -411,7 +411,9 @@ def test_whoever_reads_the_file_during_rotations_finds_it_whole(data_dir: Path, 
     seen: set[int] = set()
 
     def keep_reading(stop: threading.Event) -> None:
-        while not stop.is_set():
+        is_last = False
+        while not is_last:
+            is_last = stop.is_set()
             seen.add(len(json.loads(path.read_bytes())["keys"]))
 
     stop = threading.Event()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_SERVE = "from server.cli import main; main()"
+_SERVE = "from server.__main__ import main; main()"
 
 
 @dataclass(frozen=True)
