@@ -69,7 +69,7 @@ def upgrade(*, small: bool) -> None:
             make_database = _databases(engine, directory, stack)
             for version in versions[-1:] if small else versions:
                 _rolling(version, make_database(version.last_migration), directory, small=small)
-            _killed(make_database, rounds=2 if small else 100)
+            _killed(make_database, rounds=1 if small else 100)
 
 
 def _databases(engine: str, directory: Path, stack: ExitStack) -> Callable[[str], str]:
@@ -161,7 +161,7 @@ def _wait_for(customers: list[Customer], loops: int) -> None:
 
 
 def _rolling(version: Version, url: str, directory: Path, *, small: bool) -> None:
-    loops = 2 if small else 25
+    loops = 1 if small else 25
     data_dir = directory / f"{url.partition(':')[0]}-{version.last_migration}"
     settings = {"database_url": url, "data_dir": str(data_dir)}
     create_operator = partial(version.run, "operator", "create", "--email", OPERATOR, stdin=PASSWORD)

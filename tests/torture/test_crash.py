@@ -17,12 +17,12 @@ def forks() -> Iterator[Forks]:
 
 
 def test_what_was_acknowledged_outlasts_servers_that_are_killed_on_sqlite(forks: Forks, tmp_path: Path) -> None:
-    crash_sqlite(forks, tmp_path, seed=1, kills=4, small=True)
+    crash_sqlite(forks, tmp_path, seed=1, kills=3, small=True)
 
 
 def test_what_was_acknowledged_outlasts_servers_and_a_postgresql_that_are_killed(forks: Forks, tmp_path: Path) -> None:
-    crash_postgres(forks, tmp_path, seed=1, kills=4, small=True)
+    crash_postgres(forks, tmp_path, seed=1, kills=3, small=True)
 
 
 def test_commands_that_are_killed_can_be_given_again(forks: Forks, tmp_path: Path) -> None:
-    kill_commands(forks, tmp_path, seed=1, points=2)
+    kill_commands(forks, tmp_path, seed=1, points=1)

@@ -1,14 +1,16 @@
 """Secrets put where they do not belong; `make torture CAMPAIGN=secrets` puts each everywhere, and lets all fail."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.plugins.database import ENGINE, Databases
+from tests.plugins.database import SqliteDatabases
 from torture import secrets
 from torture.campaign import CampaignFailed
 
 
-def test_a_secret_is_nowhere_but_in_its_own_answer(databases: Databases) -> None:
-    assert "in its own answer alone" in secrets.on(databases, ENGINE, small=True)
+def test_a_secret_is_nowhere_but_in_its_own_answer(tmp_path: Path) -> None:
+    assert "in its own answer alone" in secrets.on(SqliteDatabases(tmp_path), "sqlite", small=True)
 
 
 @pytest.mark.parametrize("written", [lambda secret: secret, lambda secret: secret.encode().hex()])
