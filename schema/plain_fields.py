@@ -90,13 +90,13 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
         """Ends what nobody will begin any more, once the operation is over. Where a field fails that may not be null,
         graphql-core cancels those beside it and forgets the coroutines that they were about to await, of which Python
         would warn as of a mistake."""
-        for left in self.background_futures:  # which may begin some yet
-            left.add_done_callback(lambda _: self.let_go())
-        if not self.background_futures:
-            for each in self._awaited:
-                if getcoroutinestate(each) == CORO_CREATED:
-                    each.close()
-            self._awaited.clear()
+        if left := next(iter(self.background_futures), None):  # which may begin some yet
+            left.add_done_callback(lambda _: self.let_go())  # of one: if each asked, that would double with each
+            return
+        for each in self._awaited:
+            if getcoroutinestate(each) == CORO_CREATED:
+                each.close()
+        self._awaited.clear()
 
     def _is_awaitable(self, value: Any) -> TypeGuard[Awaitable[Any]]:
         if isinstance(value, CoroutineType):
