@@ -21,6 +21,8 @@ from server.redaction import without_values
 MAXIMUM_ERRORS = 9
 # GraphQL's and Strawberry's messages about the values of variables, which have nothing else to be told by.
 _BAD_INPUT = re.compile(r"Variable '\$\w+' has invalid value|OneOf Input Object|Value for member field")
+# What a variable leaves null where a default makes validation accept it (GraphQL, 5.8.5) is found while executing.
+_BAD_ARGUMENT = re.compile(r"Argument '\w+' has invalid value")
 _PARTIAL_SUCCESS = 294
 
 Body = dict[str, Any]
@@ -43,6 +45,8 @@ def present(error: GraphQLError) -> Body:
     code = top_level_code(error)
     if code is not None:
         presented = told(error.message, code)
+    elif isinstance(error.original_error, GraphQLError) and _BAD_ARGUMENT.match(error.message):
+        presented = told(without_values(error.message), Code.BAD_USER_INPUT)
     elif error.path is not None and error.original_error is not None:
         presented = fault(error.original_error)
     else:
