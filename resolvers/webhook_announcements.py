@@ -5,7 +5,7 @@ others wait until that ends. What it means for each of them is worked out afterw
 then: what has been changed since is undone in thought.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
@@ -55,11 +55,13 @@ async def announce_blocked(caller: Caller, account_id: UUID, party: str, before:
     )
 
 
-async def write_announced(caller: Caller) -> None:
+async def write_announced(caller: Caller, is_over: Callable[[], bool] = lambda: False) -> None:
     """Writes the messages of all that was announced, some of each account in turn, and of an account one change after
-    the other. Any number of processes may."""
+    the other, until that is done or `is_over`. Any number of processes may."""
     while accounts := await WebhookAnnouncement.all().distinct().values_list("account_id", flat=True):
         for account_id in accounts:
+            if is_over():
+                return
             if await _write_some(caller, cast(UUID, account_id)):
                 await let_others_write()
 

@@ -50,8 +50,11 @@ _LAST_SECONDS = 2
 class Housekeeping:
     """The rounds, each to be gone once; the loops below go them again and again."""
 
-    def __init__(self, deployment: Deployment, keys_path: Path | None = None) -> None:
+    def __init__(
+        self, deployment: Deployment, keys_path: Path | None = None, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         self.deployment = deployment
+        self._is_over = is_over
         self.sender = WebhookSender(deployment, log_fault)
         self.webhook_lag = timedelta(0)
         """As it was when it was last looked at."""
@@ -102,7 +105,7 @@ class Housekeeping:
         self.webhook_lag = max(await self.sender.lag(), await announced_since(self.deployment.clock()))
 
     async def write_announced(self) -> None:
-        await write_announced(Caller(None, None, self.deployment.clock(), self.deployment))
+        await write_announced(Caller(None, None, self.deployment.clock(), self.deployment), self._is_over)
 
     async def spare_what_stays(self) -> None:
         """Python's search for garbage looks at everything again and again: what is there since the start stops the
@@ -151,7 +154,7 @@ async def housekeeping(
     """Goes on while inside; at the end what was counted is written down once more. `publish` tells other workers this
     one's numbers."""
     over = asyncio.Event()
-    house = Housekeeping(deployment, None if settings.keys is not None else settings.keys_path)
+    house = Housekeeping(deployment, None if settings.keys is not None else settings.keys_path, over.is_set)
 
     async def publish_numbers() -> None:
         publish()
@@ -181,7 +184,7 @@ async def housekeeping(
         (_SPARE_EVERY, house.spare_what_stays),
         (_SEARCH_EVERY, search_everything),
     ]
-    loops = [asyncio.create_task(_every(seconds, go, over, house)) for seconds, go in rounds]
+    loops = {go.__name__: asyncio.create_task(_every(seconds, go, over, house)) for seconds, go in rounds}
     hearing = asyncio.create_task(_hear(house, over)) if settings.notifications else None
     try:
         yield house
@@ -190,9 +193,11 @@ async def housekeeping(
         if hearing is not None:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
-        # Not cancelled: what is being written down is written down once.
-        await asyncio.gather(*loops)
+        # Not cancelled: what is being written down is written down once. And before what may take longer than there is
+        # time, such as the messages of an account with many credentials, or removing a day of theirs.
+        await asyncio.gather(loops["flush_when_due"], loops["rehash"])
         await _try(house.flush)
+        await asyncio.gather(*loops.values())
         await house.sender.finish(_LAST_SECONDS)
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.plugins.play import Theatre
+from tests.support.bulk import credentials
 from tests.support.command import Serving
 from tests.support.deployed import Deployed
+from tests.support.logs import recorded_logs
 from tests.support.rows import Rows
 from torture.network import Network, State
 
@@ -104,6 +107,21 @@ def test_workers_that_are_told_by_everybody_still_finish(tmp_path: Path) -> None
             os.kill(int(child), signal.SIGTERM)
         assert server.ended_with(30) == 0
         assert "fault" not in server.errors
+
+
+def test_what_was_counted_is_written_down_though_many_are_still_to_be_told_of(theatre: Theatre) -> None:
+    with recorded_logs() as log, theatre.new(shutdown_seconds=1, usage_flush_seconds=300) as play:
+        keys = play.keys()
+        token = play.operator.do("createGatewayToken", "token", name="edge", expiresAt=play.clock.in_(days=1))["token"]
+        headers = {"X-Sealkey-Gateway-Token": token}
+        asked = httpx.get(f"{play.server.url}/verify", auth=(keys["apiKey"], keys["apiSecret"]), headers=headers)
+        assert asked.status_code == 200
+        credentials(play, play.alder, [{"name": f"c{number}"} for number in range(4000)])
+        wanted = {"url": "https://receiver.example/", "eventTypes": ["CREDENTIAL_BLOCKED"]}
+        play.administrator.do("createWebhookEndpoint", "endpoint { id }", **wanted)
+        play.operator.do("suspendAccount", "account { id }", accountId=play.alder.id)
+        until(lambda: play.rows.execute("SELECT told_upto FROM webhook_announcements") != [(None,)])
+    assert "stopped_unfinished" not in log.getvalue()
 
 
 @pytest.mark.engine("postgres")
