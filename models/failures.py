@@ -23,7 +23,8 @@ class Unavailable(Exception):
 
 # PostgreSQL's classes of errors 08 (connection), 28 (it lets nobody in), 40 (a transaction that another stood in the
 # way of), 53 (resources), 57 (operator intervention) and 58 (system), of others those that follow from locks, limits
-# of time and taking a standby for the server; and the driver's own.
+# of time, taking a standby for the server, a database or a schema that is gone or closed or a right that is, and data
+# that can't be read; and the driver's own.
 _UNAVAILABLE = (
     Unavailable,
     OSError,
@@ -40,6 +41,12 @@ _UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.DataCorruptedError,
+    asyncpg.IndexCorruptedError,
 )
 # What comes of asking, and not of anything else that is done while connected: a key file, say, can't be read either.
 OF_DATABASE = (
@@ -51,7 +58,8 @@ OF_DATABASE = (
     ConnectionError,
     TimeoutError,
 )
-# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone.
+# Somebody else has held the file for longer than anybody waits, or the disk is full, broken, read-only or gone; or the
+# file is damaged, as the log then says by the name.
 _SQLITE_UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -60,6 +68,10 @@ _SQLITE_UNAVAILABLE = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
 }
 
 

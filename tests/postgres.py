@@ -44,14 +44,15 @@ class Databases:
     def create_database(self, name: str, template: str | None = None) -> str:
         """Create a database, as a copy of another if `template` names one, and return its URL."""
         # Copying the files is the faster of the two strategies where nothing waits for the disk.
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template1"}" STRATEGY file_copy')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template1"}" STRATEGY file_copy')
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
+        """A statement of the server's superuser, outside of any of the databases made here. Raises RuntimeError."""
         # Through psql, which unlike asyncpg does not mind whether an event loop is running here.
         psql = _installation() / "bin/psql"
         _run([psql, "--no-psqlrc", "--quiet", f"--dbname={self.url('postgres')}", f"--command={statement}"])
