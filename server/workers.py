@@ -46,7 +46,7 @@ class Workers:
         """Writes down this process's numbers for the others."""
         if self._own is not None:
             beside = self._own.with_suffix(".new")
-            with suppress(FileNotFoundError):  # another has removed all of it, at the end
+            with suppress(OSError):  # another has removed all of it, at the end; or the disk is full: numbers get old
                 beside.write_bytes(orjson.dumps({"at": time.time(), "numbers": numbers}))
                 beside.replace(self._own)
 
