@@ -29,7 +29,7 @@ class Rehashing:
         self.outdated: frozenset[str] = frozenset()
         """The ids of keys in the place of which there is a newer one."""
         self._newest = ""
-        self._found: dict[bytes, Rehash] = {}
+        self._found: dict[bytes, tuple[Rehash, CredentialFacts]] = {}
 
     def follow(self, keyring: Keyring, now: datetime) -> None:
         """Takes notice of which key is the newest."""
@@ -44,20 +44,22 @@ class Rehashing:
     def note(self, keyring: Keyring, found: CredentialFacts, shown: bytes) -> None:
         """Hashes a right secret anew; `shown` is key and secret, `key:secret`."""
         old, new = keyring.symmetric_keys.get(found.hashing_key_id), keyring.symmetric_keys.get(self._newest)
-        if old is None or new is None or len(self._found) >= _MOST_AT_ONCE:
+        if old is None or new is None or found.id in self._found or len(self._found) >= _MOST_AT_ONCE:
             return
         api_key, _, text = shown.decode(errors="surrogatepass").partition(":")
         secret = Secret(text)
-        self._found[found.id] = Rehash(
+        due = Rehash(
             str(found.row_id), old.id, hash_secret(old, api_key, secret), new.id, hash_secret(new, api_key, secret)
         )
-        found.hashing_key_id = new.id  # so that it is done once
+        self._found[found.id] = due, found
 
     async def flush(self) -> None:
         """Writes down what was found. If that fails, it is written down the next time."""
         found = dict(self._found)
         if found:
-            await rehash(list(found.values()))
+            await rehash([due for due, _ in found.values()])
         for id_, written in found.items():
+            due, facts = written
+            facts.hashing_key_id = due.new_key_id  # only now: what was not written down is found again
             if self._found.get(id_) is written:
                 del self._found[id_]

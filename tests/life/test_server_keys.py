@@ -94,6 +94,18 @@ def test_processes_that_hash_the_same_anew_do_not_upset_each_other(keys: ServerK
     assert other.lets_in(shown)
 
 
+def test_what_could_not_be_written_down_before_the_next_rotation_is_hashed_anew_again(keys: ServerKeys) -> None:
+    """As where the database takes no writes meanwhile."""
+    shown = keys.play.keys("ci")
+    keys.replace(HASHING)
+    assert keys.check(shown) == 200
+    keys.replace(HASHING)
+    assert keys.check(shown) == 200
+    keys.write_down()
+    assert keys.hashed_under() == {"ci": "credential-hashing-3"}
+    assert keys.check(shown) == 200
+
+
 def test_what_was_revoked_or_rotated_meanwhile_stays_so(keys: ServerKeys) -> None:
     play = keys.play
     made = play.generate("ci")
