@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from auth.crypto.key_sealing import Sealing, Unsealed
 from auth.crypto.keyring import Keyring, KeyringUnreadable, Purpose, purpose_of, version_of
@@ -64,6 +65,8 @@ class KeysInFile(GivenKeys):
         self._path, self._sealing = path, sealing or Unsealed()
         self._stamp = self._stamp_now()
         self._not_taken: str | None = None
+        # What was opened and could not be compared with the database: to open it again may take a while, or cost.
+        self._opened: tuple[Any, Keyring] | None = None
         self._tries_again_at = datetime.min.replace(tzinfo=UTC)
         self._looking = asyncio.Lock()
         super().__init__(read_keyring_file(path, self._sealing))
@@ -89,8 +92,10 @@ class KeysInFile(GivenKeys):
             await super().follow(caller)
             return
         try:
-            # Opening one that is sealed takes a while, during which this process serves.
-            given = await asyncio.to_thread(read_keyring_file, self._path, self._sealing)
+            if self._opened is None or self._opened[0] != newest:
+                # Opening one that is sealed takes a while, during which this process serves.
+                self._opened = newest, await asyncio.to_thread(read_keyring_file, self._path, self._sealing)
+            _, given = self._opened
             self.keyring, self._given = await confirm_keys(caller, given), given
         except KeyringUnreadable as error:
             # It may be what opens the file that failed, or its mode that was wrong: so it is tried again.
@@ -99,7 +104,7 @@ class KeysInFile(GivenKeys):
             if is_new:
                 raise
             return
-        self._stamp, self._not_taken, self._disagreement = newest, None, None
+        self._stamp, self._not_taken, self._disagreement, self._opened = newest, None, None, None
 
 
 async def set_up_with_keys(path: Path, sealing: Sealing, now: datetime) -> None:
