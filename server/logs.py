@@ -35,6 +35,7 @@ database can't be asked, with the reason."""
 log = structlog.get_logger("sealkey")
 
 _NOBODY_TO_ANSWER = 499  # as nginx logs it
+_FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 _REQUEST_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 
@@ -86,8 +87,12 @@ class _LikeOurs(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             log_fault(error)  # and no message, which may tell its text
+        elif (text := record.getMessage()).startswith("Traceback "):
+            # As Starlette has uvicorn say why it could not start or stop: without the error's text.
+            frames = [f"{file}:{line} {name}" for file, line, name in _FRAME.findall(text)]
+            log.log(record.levelno, "fault", frames=frames)
         else:
-            log.log(record.levelno, record.getMessage())
+            log.log(record.levelno, text)
 
 
 def _warn(event: str, **fields: Any) -> None:
