@@ -9,7 +9,13 @@ import asyncpg
 _SEVERAL = re.compile(r"^(postgres://(?:[^/?#]*@)?)([^/?#@]+,[^/?#@]+)(|[/?#].*)$")
 _HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
 # Whatever is wrong with one server, another may be well. Whom it does not let in, no other does.
-_NOT_THIS_ONE = (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
+_NOT_THIS_ONE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
 
 
 class Host(NamedTuple):
