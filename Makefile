@@ -21,7 +21,7 @@ quietly = mkdir -p .make && ($(1)) >.make/last.log 2>&1 || { cat .make/last.log 
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-PYTEST = $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 GRAPHQL = $(BIN)/python -m pytest -q tests/server/test_fuzzed_graphql.py $(PYTEST_ARGS)
 LIFE = $(BIN)/python -m pytest -q tests/life/test_whole_life.py $(PYTEST_ARGS)
 
