@@ -189,9 +189,9 @@ async def _terminated(_connection: Any, execute: Callable[[str], Awaitable[Any]]
     await execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
-def _sqlite_error(code: int) -> Fail:
+def _sqlite_error(code: int, kind: type[sqlite3.Error] = sqlite3.OperationalError) -> Fail:
     async def fail(_connection: Any, _execute: Any) -> None:
-        error = sqlite3.OperationalError(MARK)
+        error = kind(MARK)
         error.sqlite_errorcode = code
         raise error
 
@@ -210,6 +210,8 @@ KINDS: Mapping[str, Mapping[str, Fail]] = {
         "disk full": _postgres_error("53100"),
         "I/O error": _postgres_error("58030"),
         "read-only": _postgres_error("25006"),
+        "forbidden": _postgres_error("42501"),
+        "damaged": _postgres_error("XX001"),
     },
     "sqlite": {
         "I/O error": _sqlite_error(sqlite3.SQLITE_IOERR),
@@ -217,5 +219,6 @@ KINDS: Mapping[str, Mapping[str, Fail]] = {
         "locked": _sqlite_error(sqlite3.SQLITE_BUSY),
         "read-only": _sqlite_error(sqlite3.SQLITE_READONLY),
         "file gone": _sqlite_error(sqlite3.SQLITE_CANTOPEN),
+        "damaged": _sqlite_error(sqlite3.SQLITE_CORRUPT, sqlite3.DatabaseError),
     },
 }
