@@ -11,6 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, NamedTuple, TypeVar, cast
 
+import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.base.client import TransactionalDBClient
@@ -145,9 +146,16 @@ async def _leave_as_it_is(_connection: Any) -> None:
 
 def _make_private(file: Path) -> None:
     """A new database is its owner's alone; SQLite gives the files beside it the same mode."""
-    if not file.exists():
+    if file.exists():
+        return
+    try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.touch(mode=0o600)
+    except OSError as error:
+        raise DatabaseUnusable(
+            f"{file.parent} can't be the directory of the database: {error.strerror}: {error.filename}. Does "
+            "SEALKEY_DATA_DIR, or SEALKEY_DATABASE_URL, name the one that is meant?"
+        ) from None
+    file.touch(mode=0o600)
 
 
 @asynccontextmanager
@@ -165,6 +173,8 @@ async def connected(url: str, *, pool_size: int = 10) -> AsyncIterator[None]:
     try:
         await _reach()
         yield
+    except BrokenPipeError:
+        raise  # of whoever reads what is printed: of a connection's the drivers tell by errors of their own
     except OF_DATABASE as error:
         if not is_unavailable(error):
             raise
@@ -186,7 +196,24 @@ def as_unusable(error: Exception) -> DatabaseUnusable:
     cause, client = cause_of(error), get_connections().get("default")
     if isinstance(cause, sqlite3.Error) and isinstance(client, ImmediateSqliteClient):
         return unusable(Path(client.filename), cause)
-    return DatabaseUnusable(f"The database can't be used: {in_words(cause)}")
+    place = client.place if isinstance(client, PostgresClient) else ""
+    return DatabaseUnusable(f"The database{place} can't be used: {in_words(cause)}{_remedy(cause)}")
+
+
+def _remedy(cause: BaseException) -> str:
+    """What to do where the role of the URL lacks a right, or a schema."""
+    if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+        return (
+            ". The role in SEALKEY_DATABASE_URL lacks that right. As the database's owner: ALTER DATABASE … OWNER TO "
+            "that role, or GRANT USAGE, CREATE ON SCHEMA … TO it; where another role upgrades the schema, the rights "
+            "in docs/operating.md, under PostgreSQL"
+        )
+    if isinstance(cause, asyncpg.InvalidSchemaNameError):
+        return (
+            ". The schema that SEALKEY_DATABASE_URL names (?schema=…, otherwise public) is not there, or its role may "
+            "not use it: CREATE SCHEMA … AUTHORIZATION that role, or GRANT USAGE, CREATE ON SCHEMA … TO it"
+        )
+    return ""
 
 
 def transaction() -> AbstractAsyncContextManager[TransactionalDBClient]:

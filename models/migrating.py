@@ -23,6 +23,7 @@ from models.database import APP, as_unusable, connected
 from models.failures import is_unavailable
 from models.postgres_engine import PostgresClient
 from models.reasons import cause_of
+from models.schema_age import is_behind
 from models.sqlite_errors import is_damage
 
 _LOCK = 7_345_209_113
@@ -51,8 +52,10 @@ async def upgrade() -> None:
     long.
     """
     try:
-        async with _unhurried() as client:
-            await _upgrade(client)
+        # A role that may only use what is there can serve.
+        if await is_behind():
+            async with _unhurried() as client:
+                await _upgrade(client)
     except Exception as error:
         cause = cause_of(error)
         if not is_unavailable(error) and not (isinstance(cause, sqlite3.Error) and is_damage(cause)):

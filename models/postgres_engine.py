@@ -80,6 +80,12 @@ class PostgresClient(AsyncpgDBClient):
         self._ahead: PostgresClient | None = None
         self._connecting = {"connect": HostFinder(hosts).connect} if hosts else {}
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: ` at db:5432`; nothing where the URL does not say."""
+        hosts = self._given["hosts"] or ([Host(self.host, self.port or 5432)] if self.host else [])
+        return f" at {', '.join(f'{host.name}:{host.port}' for host in hosts)}" if hosts else ""
+
     def unhurried(self) -> "PostgresClient":
         """Another one, with one connection, that waits for an answer as long as it takes."""
         return self._with_one_connection(command_timeout=None)

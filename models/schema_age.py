@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import asyncpg
 from tortoise.exceptions import OperationalError
 
-from models.database import DatabaseUnusable, fetch_rows, known_migrations
+from models.database import DatabaseUnusable, as_unusable, fetch_rows, is_sqlite, known_migrations
 from models.failures import is_unavailable
 from models.reasons import cause_of
 
@@ -17,6 +17,16 @@ async def unknown_migrations() -> Sequence[str]:
     """The migrations in the connected database that this version does not know, in their order."""
     known = known_migrations()
     return [name for name in await _done() if name not in known]
+
+
+async def is_behind() -> bool:
+    """Whether the connected database lacks migrations of this version."""
+    return not known_migrations() <= set(await _done())
+
+
+async def is_empty() -> bool:
+    """Whether nothing was ever made in the connected database."""
+    return not await _done()
 
 
 async def confirm_readable() -> None:
@@ -48,8 +58,18 @@ async def _done() -> Sequence[str]:
     except OperationalError as error:
         if is_unavailable(error) or not _has_no_table(error):
             raise
+        await _confirm_schema()
         return []
     return [name for (name,) in rows]
+
+
+async def _confirm_schema() -> None:
+    """That the role of the connection may look where tables are. Raises DatabaseUnusable."""
+    if is_sqlite():
+        return
+    ((schema,),) = await fetch_rows("SELECT current_schema()")
+    if schema is None:
+        raise as_unusable(asyncpg.InvalidSchemaNameError("there is no schema that can be used"))
 
 
 def _has_no_table(error: OperationalError) -> bool:

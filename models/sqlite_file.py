@@ -70,7 +70,7 @@ def look_for_damage(file: Path, seconds: float) -> None:
 
 def problems(file: Path) -> Iterator[str]:
     """What is wrong with a database: damage, and rows that refer to none, up to a hundred of each. Raises
-    DatabaseUnusable where it can't be looked at."""
+    DatabaseUnusable where it can't be looked at, or nothing was ever made in it."""
     try:
         with closing(_open(file)) as connection:
             for (found,) in connection.execute("PRAGMA integrity_check"):
@@ -78,10 +78,20 @@ def problems(file: Path) -> Iterator[str]:
                     yield found.replace("\n", " ")
             for table, row, parent, _ in islice(connection.execute("PRAGMA foreign_key_check"), _MOST_TOLD):
                 yield f"Row {row} of {table} refers to a row of {parent} that is not there."
+            _confirm_in_use(file, connection)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise unusable(file, error) from error
         yield str(error)  # which is as far as it can be read
+
+
+def _confirm_in_use(file: Path, connection: sqlite3.Connection) -> None:
+    found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'tortoise_migrations'").fetchone()
+    if found == (0,):
+        raise DatabaseUnusable(
+            f"{file} is empty, without Sealkey's tables. Does SEALKEY_DATABASE_URL, or SEALKEY_DATA_DIR, name the one "
+            "that is meant, and is the disk that it is on mounted?"
+        )
 
 
 @contextmanager
@@ -102,8 +112,8 @@ def back_up(file: Path, copy: Path, tell: Callable[[int, int], None]) -> None:
     """Copies a database as it is at one moment, while others read and write, to a file that must not be there yet: it
     is there when it is complete, on disk and found sound, for its owner alone. `tell` hears how many pages of how many
     are done. Raises DatabaseUnusable."""
-    partial = copy.with_name(f"{copy.name}.partial")
     _refuse_if_there(copy)
+    partial = copy.with_name(f"{copy.name}.partial")
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
@@ -133,7 +143,7 @@ def _copy(file: Path, partial: Path, tell: Callable[[int, int], None]) -> None:
     with _reading(file) as source, closing(sqlite3.connect(partial, isolation_level=None)) as target:
         # Inside a transaction all steps see the same moment; else each change by others would begin the copy anew.
         source.execute("BEGIN")
-        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        _confirm_in_use(file, source)
         with _writing(partial):
             target.execute("PRAGMA synchronous = OFF")  # it is synced once, at the end
             source.backup(target, pages=_STEP_PAGES, progress=lambda _, left, total: tell(total - left, total))

@@ -119,6 +119,15 @@ async def set_up_with_keys(path: Path, sealing: Sealing, now: datetime) -> None:
             await _write_down(load_keyring(path, sealing).check_values(), now)
 
 
+async def confirm_made(path: Path) -> None:
+    """That there were keys once, where there is no file of them. Raises KeyringUnreadable."""
+    if stamp(path) is None and not await ServerKey.exists():
+        raise KeyringUnreadable(
+            f"{path} is not there, and no keys were made for this database yet: `sealkey serve` makes them when it "
+            "first starts, and so does `sealkey operator create`"
+        )
+
+
 async def check_the_same(keyring: Keyring) -> None:
     """That no key is another one than the database knows by its id. Raises KeyringUnreadable."""
     _check_the_same(keyring.check_values(), {key.id: key.check_value for key in await ServerKey.all()})

@@ -89,10 +89,10 @@ async def renew_invitation(caller: Caller, *, user_id: str) -> Invited:
     return Invited(user, token)
 
 
-def confirm_operator(*, email: str, display_name: str, password: Secret) -> None:
-    """Raises Refused (INVALID) for what no operator can be made of, before anything is asked."""
-    email = normal_email(email)
-    refuse_if_any(check_email(email), check_password(password.reveal()), check_text(display_name, "display_name"))
+def confirm_operator(*, email: str, display_name: str, password: Secret | None) -> None:
+    """Raises Refused (INVALID) for what no operator can be made of, before anything is asked, a password included."""
+    checked = check_password(password.reveal()) if password else ()
+    refuse_if_any(check_email(normal_email(email)), checked, check_text(display_name, "display_name"))
 
 
 async def create_operator(caller: Caller, *, email: str, display_name: str, password: Secret) -> User:

@@ -20,9 +20,9 @@ from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
 from models import database, migrating
 from models.instants import Clock, system_clock
-from models.schema_age import confirm_newest, confirm_readable
+from models.schema_age import confirm_newest, confirm_readable, is_empty
 from resolvers.caller import Caller, Deployment, ServerKeys
-from resolvers.server_keys import GivenKeys, KeysInFile, set_up_with_keys
+from resolvers.server_keys import GivenKeys, KeysInFile, confirm_made, set_up_with_keys
 from resolvers.watching import Watches
 from schema.api import Api, build_api
 from server import audit_export, graphiql, oauth
@@ -151,8 +151,9 @@ async def deployed(
     settings: Settings, clock: Clock = system_clock, *, some_keys_lost: bool = False
 ) -> AsyncIterator[Deployment]:
     """The database at its newest schema, and the keys that belong to it, but for some that may be lost. Use cases work
-    inside. Raises KeyringUnreadable, and what the database's driver raises when it can't be reached."""
+    inside. Raises DatabaseUnusable, KeyringUnreadable."""
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
+        await _refuse_if_lost(settings)
         await migrating.upgrade()
         if settings.keys is None:
             await set_up_with_keys(settings.keys_path, settings.key_sealing, clock())
@@ -169,9 +170,22 @@ async def opened(settings: Settings, *, to_record: bool = False) -> AsyncIterato
     database.confirm_there(settings.database)
     async with database.connected(settings.database, pool_size=settings.database_pool_size):
         await (confirm_newest() if to_record else confirm_readable())
+        if settings.keys is None:
+            await confirm_made(settings.keys_path)
         deployment = _deployment(settings, system_clock)
         await deployment.keys.confirm(Caller(None, None, system_clock(), deployment), remembers=to_record)
         yield deployment
+
+
+async def _refuse_if_lost(settings: Settings) -> None:
+    """Where there are keys, there was a database. The file is looked for first: whoever starts at the same moment makes
+    the schema before the file, as does a first start that was killed. Raises DatabaseUnusable."""
+    if settings.keys is None and settings.keys_path.exists() and await is_empty():
+        raise database.DatabaseUnusable(
+            f"{settings.database_shown} is empty, and {settings.keys_path} has a deployment's keys: is it the database "
+            "that is meant, and the disk that it is on mounted? If it was lost, put a backup in its place. For a new "
+            "deployment remove that file, or, to use its keys, run `sealkey db upgrade` first."
+        )
 
 
 def _deployment(settings: Settings, clock: Clock) -> Deployment:

@@ -1,9 +1,10 @@
 """The command line."""
 
 import asyncio
+import errno
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,14 +71,21 @@ def operator() -> None:
 @click.option("--email", required=True, help="What the operator will sign in with.")
 @click.option("--name", help="How to show the operator.  [default: the address]")
 @command
-async def operator_create(email: str, name: str | None) -> None:
+def operator_create(email: str, name: str | None) -> Awaitable[None]:
     """Add an operator. The password is asked for, or read from standard input where that is no terminal."""
-    settings, password = load_settings(), _read_password()
+    settings, name = load_settings(), name or email
+    if sys.stdin.isatty():
+        confirm_operator(email=email, display_name=name, password=None)  # before anybody has to type one
+    password = _read_password()  # outside of an event loop, which would keep Ctrl+C for itself
     # First, since database and keys may have to be made.
-    confirm_operator(email=email, display_name=name or email, password=password)
+    confirm_operator(email=email, display_name=name, password=password)
+    return _create_operator(settings, email, name, password)
+
+
+async def _create_operator(settings: Settings, email: str, name: str, password: Secret) -> None:
     async with deployed(settings) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
-        user = await create_operator(caller, email=email, display_name=name or email, password=password)
+        user = await create_operator(caller, email=email, display_name=name, password=password)
     click.echo(f"Operator {user.email} can sign in now, in {settings.database_shown}.")
 
 
@@ -205,8 +213,12 @@ class _Server(uvicorn.Server):
 
 def _serve_here(settings: Settings, say: Callable[[Settings], None]) -> None:
     server = _Server(uvicorn.Config(create_app(settings), **_uvicorn(settings)), lambda: say(settings))
-    with suppress(SystemExit):  # with which uvicorn says that it could not
-        server.run()
+    try:
+        with suppress(SystemExit):  # with which uvicorn says that it could not
+            server.run()
+    except KeyboardInterrupt:  # with which uvicorn ends once it has stopped for it
+        if not server.started:
+            raise
     _confirm_started(settings, server.started)
 
 
@@ -220,9 +232,10 @@ def _refuse_an_address_in_use(settings: Settings) -> None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
             listener.bind(address)
     except OSError as error:
+        is_of_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        remedy = "Another port: --port 9000, or make run PORT=9000." if is_of_port else "Another address: --host."
         raise click.ClickException(
-            f"The server could not start on {settings.host}:{settings.port}: {error.strerror}. "
-            "Another port: --port 9000, or make run PORT=9000."
+            f"The server could not start on {settings.host}:{settings.port}: {error.strerror}. {remedy}"
         ) from None
 
 

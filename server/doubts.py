@@ -11,11 +11,12 @@ from server.secret_files import is_public
 from server.settings import CONFIG_FILE, Settings
 from server.workers import DIRECTORY
 
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  (to tell of it)
 _SECRETS = frozenset({"keys", "keys_passphrase", "metrics_token"})
 
 
 def tell_doubts(settings: Settings) -> None:
-    for reason in (*_misspelt(), *_readable(settings)):
+    for reason in (*_misspelt(), *_readable(settings), *_nowhere(settings)):
         log.warning("doubtful_setting", reason=reason)
 
 
@@ -34,6 +35,15 @@ def _readable(settings: Settings) -> Iterator[str]:
     file = Path(os.environ.get(CONFIG_FILE) or os.devnull)
     if file.is_file() and is_public(file) and _has_secrets(file):
         yield f"Everybody can read {file}, which has secrets in it: chmod o= {file}"
+
+
+def _nowhere(settings: Settings) -> Iterator[str]:
+    """An address that stands for all of the machine's, and leads nobody else here."""
+    if not settings.issuer and settings.host in _EVERYWHERE:
+        yield (
+            f"SEALKEY_ISSUER is not set, so access tokens and metadata name {settings.public_address}, where no client "
+            "finds this server: set it to the public address before the first token is made."
+        )
 
 
 def _has_secrets(file: Path) -> bool:

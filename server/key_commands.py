@@ -1,5 +1,7 @@
 """`sealkey keys`: listing, rotating, retiring and sealing the server's own keys."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +15,9 @@ from models.instants import system_clock
 from models.schema_age import confirm_readable
 from resolvers.caller import Caller
 from resolvers.key_changes import KeyFile, RotationRefused, retire_key, rotate_keys
-from resolvers.server_keys import check_the_same
+from resolvers.server_keys import check_the_same, confirm_made
 from resolvers.wording import counted
-from server.app import deployed, given_keyring
+from server.app import deployed, read_keys
 from server.command import command
 from server.key_words import describe_keys, describe_rotation
 from server.settings import Settings, load_settings, under_passphrase
@@ -31,10 +33,8 @@ def keys() -> None:
 async def keys_list() -> None:
     """Show which keys there are, what they are good for now, and what needs them still."""
     settings = load_settings()
-    keyring = given_keyring(settings) if settings.keys else read_keyring_file(settings.keys_path, settings.key_sealing)
-    database.confirm_there(settings.database)
-    async with database.connected(settings.database):
-        await confirm_readable()
+    async with _looked_at(settings):
+        keyring = read_keys(settings).keyring
         await check_the_same(keyring)
         for key_id, state in await describe_keys(keyring, system_clock()):
             click.echo(f"{key_id:24}{state}")
@@ -72,7 +72,7 @@ _PURPOSES: dict[str, list[Purpose]] = {
 async def keys_rotate(purpose: str, lead: int, compromised: bool) -> None:
     """Add a new key in the place of the newest. Servers that share the key file take it without a restart."""
     settings = load_settings()
-    file = _file_to_change(settings, f"rotate --purpose {purpose}")
+    file = await _file_to_change(settings, f"rotate --purpose {purpose}")
     async with deployed(settings) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
         rotation = await rotate_keys(
@@ -95,7 +95,7 @@ async def keys_rotate(purpose: str, lead: int, compromised: bool) -> None:
 async def keys_retire(key_id: str, force: bool) -> None:
     """Take a key that nothing needs any more out of use, and out of the file."""
     settings = load_settings()
-    file = _file_to_change(settings, f"retire {key_id}")
+    file = await _file_to_change(settings, f"retire {key_id}")
     async with deployed(settings, some_keys_lost=force) as deployment:
         caller = Caller(None, None, deployment.clock(), deployment)
         revoked = await retire_key(caller, file, key_id, forced=force)
@@ -110,7 +110,7 @@ async def keys_retire(key_id: str, force: bool) -> None:
     help="Seal under the passphrase in this file, in the place of what the settings say.",
 )
 @command
-def keys_seal(new_passphrase_file: Path | None) -> None:
+async def keys_seal(new_passphrase_file: Path | None) -> None:
     """Seal the key file, or seal it again, as SEALKEY_KEYS_PASSPHRASE or SEALKEY_KEYS_SEAL_COMMAND say."""
     settings = load_settings()
     sealing = under_passphrase(new_passphrase_file) if new_passphrase_file else settings.key_sealing
@@ -119,17 +119,29 @@ def keys_seal(new_passphrase_file: Path | None) -> None:
             "Set SEALKEY_KEYS_PASSPHRASE, SEALKEY_KEYS_PASSPHRASE_FILE or SEALKEY_KEYS_UNSEAL_COMMAND with "
             "SEALKEY_KEYS_SEAL_COMMAND first, for the servers too: what is sealed they open by these."
         )
-    _write_again(_file_to_change(settings, "seal"), sealing)
+    _write_again(await _file_to_change(settings, "seal"), sealing)
     click.echo(f"{settings.keys_path} is sealed.")
 
 
 @keys.command("unseal")
 @command
-def keys_unseal() -> None:
+async def keys_unseal() -> None:
     """Write the key file open again."""
     settings = load_settings()
-    _write_again(_file_to_change(settings, "unseal"), Unsealed())
+    _write_again(await _file_to_change(settings, "unseal"), Unsealed())
     click.echo(f"{settings.keys_path} is not sealed: whoever can read it has the keys.")
+
+
+@asynccontextmanager
+async def _looked_at(settings: Settings) -> AsyncIterator[None]:
+    """The database as it is, which has known keys, or for which there are some. Raises DatabaseUnusable and
+    KeyringUnreadable."""
+    database.confirm_there(settings.database)
+    async with database.connected(settings.database):
+        await confirm_readable()
+        if settings.keys is None:
+            await confirm_made(settings.keys_path)
+        yield
 
 
 def _write_again(file: KeyFile, sealing: Sealing) -> None:
@@ -138,14 +150,17 @@ def _write_again(file: KeyFile, sealing: Sealing) -> None:
         replace_keyring(file.path, sealing.seal(data))
 
 
-def _file_to_change(settings: Settings, change: str) -> KeyFile:
-    """The key file, which must be there: a new one would be another deployment's. Raises RotationRefused and
-    KeyringUnreadable."""
+async def _file_to_change(settings: Settings, change: str) -> KeyFile:
+    """The key file, which must be there: a new one would be another deployment's. Raises RotationRefused,
+    DatabaseUnusable and KeyringUnreadable."""
     if settings.keys is not None:
         raise RotationRefused(
             "The keys come from SEALKEY_KEYS, which this command can't write. Save them in a file (mode 600), run "
             f"`sealkey keys {change}` with SEALKEY_KEYS_FILE in the place of SEALKEY_KEYS, and start each server again "
             "with what the file holds then, before a new key is in use: --lead says when."
         )
+    if not settings.keys_path.exists():
+        async with _looked_at(settings):
+            pass  # it says whether one was ever made
     read_keyring_file(settings.keys_path, settings.key_sealing)
     return KeyFile(settings.keys_path, settings.key_sealing)

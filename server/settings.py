@@ -53,7 +53,7 @@ _POSTGRES_PLACE = re.compile(r"postgres://([^@/?#]*@)?(?P<place>[^@?#]+)(\?[^@]*
 
 _SHORTEST_TOKEN = 16
 _WRITTEN = {
-    "issuer": "This is written as https://sealkey.example, with nothing after the path and no slash at the end",
+    "issuer": "This is written as https://sealkey.example, without user, query and a slash at the end",
     "oidc_issuer": "This is written as https://id.example, without query and fragment",
     "key_prefix": "This is a letter, then up to 15 of a-z and 0-9, as in acme",
     **dict.fromkeys(_NETWORKS, 'Networks are written without host bits, as ["10.0.0.0/8"]'),
@@ -66,6 +66,21 @@ def _long_enough(token: SecretStr) -> SecretStr:
     return token
 
 
+def _not_empty(path: object) -> object:
+    if path == "":
+        raise ValueError("This is empty, which names nothing: name a place, or leave the setting out")
+    return path
+
+
+def _with_a_port_that_can_be(url: str) -> str:
+    if urlsplit(url).port == 0:  # which raises ValueError beyond 65535
+        raise ValueError
+    return url
+
+
+_Place = Annotated[Path, BeforeValidator(_not_empty)]
+
+
 class SettingsUnusable(Exception):
     """A setting is wrong; the message names it and says why, without its value, which may be a secret."""
 
@@ -75,24 +90,24 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SEALKEY_", extra="forbid", frozen=True)
 
-    data_dir: Path = Path("var")
+    data_dir: _Place = Path("var")
     """Where the SQLite database and the server's keys are, unless told otherwise."""
     database_url: SecretStr = SecretStr("")
     """sqlite://path or postgres://user:password@host:port/database; empty: SQLite in the data directory."""
-    keys_file: Path | None = None
+    keys_file: _Place | None = None
     """The server's keys; left out: server-keys.json in the data directory, made on first start."""
     keys: SecretStr | None = None
     """The content of such a file, for deployments that keep secrets in the environment."""
     keys_passphrase: SecretStr | None = None
     """What the key file is sealed under; left out: it is not, or is as the next ones say."""
-    keys_passphrase_file: Path | None = None
+    keys_passphrase_file: _Place | None = None
     """The file that the passphrase is in."""
     keys_unseal_command: str = ""
     """What opens the key file: sealed on standard input, open on standard output; no shell reads it."""
     keys_seal_command: str = ""
     """The other way round, for writing it."""
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     database_pool_size: Annotated[int, Field(ge=2, le=200)] = 10
     """PostgreSQL connections of one worker."""
@@ -112,7 +127,9 @@ class Settings(BaseSettings):
     operations_waiting: Annotated[int, Field(ge=0, le=100_000)] = 256
     operation_wait_seconds: Annotated[float, Field(ge=0.05, le=60)] = 2
     """What has waited for so long is refused."""
-    issuer: Annotated[str, Field(pattern=r"^(https?://[^\s?#]+[^\s?#/])?$")] = ""
+    issuer: Annotated[
+        str, Field(pattern=r"^(https?://[^\s?#@/]+(/[^\s?#]*[^\s?#/])?)?$"), AfterValidator(_with_a_port_that_can_be)
+    ] = ""
     """The public address, as access tokens name their issuer; empty: http:// and the address listened on."""
     key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,15}$")] = "sealkey"
     """What new keys and secrets begin with."""
@@ -209,7 +226,8 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The database's URL. It may hold a password."""
-        return self.database_url.get_secret_value() or f"sqlite://{self.data_dir / 'sealkey.sqlite3'}"
+        url = self.database_url.get_secret_value() or f"sqlite://{self.data_dir / 'sealkey.sqlite3'}"
+        return re.sub(r"^postgresql://", "postgres://", url)  # libpq knows both
 
     @property
     def database_shown(self) -> str:

@@ -38,9 +38,10 @@ def read_keyring_file(path: Path, sealing: Sealing = _UNSEALED) -> Keyring:
 
 def _read(path: Path) -> bytes:
     try:
+        content = path.read_bytes()  # first, as what is no file has another mode
         if path.stat().st_mode & 0o077:
             raise KeyringUnreadable(f"others can read it; make it yours alone: chmod 600 {path}")
-        return path.read_bytes()
+        return content
     except OSError as error:
         raise KeyringUnreadable(f"it can't be read: {error.strerror}") from None
 

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import pwd
+import random
 import shutil
 import sqlite3
 import stat
@@ -223,10 +224,39 @@ def test_of_rows_that_refer_to_none_a_hundred_are_told_of(file: Path) -> None:
 
 
 def test_damage_that_an_upgrade_meets_is_told_as_such(database_url: str, file: Path, tmp_path: Path) -> None:
-    damage(file, "tortoise_migrations")
+    damage(file, "sqlite_autoindex_tortoise_migrations_1")
     refused = error_of(run(tmp_path, "db", "upgrade", database_url=database_url))
     assert refused.startswith(f"The database {file} can't be used: database disk image is malformed.")
     assert "Put a backup in its place" in refused
+
+
+COMMANDS = [
+    ["keys", "list"],
+    ["keys", "rotate"],
+    ["audit", "verify"],
+    ["audit", "export"],
+    ["audit", "checkpoint"],
+    ["operator", "create", "--email", "b@provider.example"],
+]
+
+
+@pytest.mark.parametrize("what", ["everything", "server_keys", "audit_chains", "audit_events"])
+def test_damage_that_a_command_meets_is_told_as_such(tmp_path: Path, what: str) -> None:
+    operator, password = ["operator", "create", "--email", "a@provider.example"], "correct horse battery staple"
+    run(tmp_path, *operator, stdin=password)
+    file = tmp_path / "sealkey.sqlite3"
+    if what == "everything":
+        size = file.stat().st_size - 4096
+        with file.open("r+b") as content:
+            content.seek(4096)
+            content.write(random.Random(1).randbytes(size))
+    else:
+        damage(file, what)
+    told = [run(tmp_path, *command, stdin=password) for command in COMMANDS]
+    spared = {"everything": 0, "server_keys": 0, "audit_chains": 2, "audit_events": 2}[what]  # commands for keys
+    for result in told[spared:]:
+        assert error_of(result).startswith(f"The database {file} can't be used: database disk image is malformed.")
+        assert "`sealkey db check`" in result.stderr
 
 
 def test_what_is_damaged_is_not_served_from(database_url: str, file: Path, tmp_path: Path) -> None:
@@ -255,6 +285,20 @@ def test_without_a_database_there_is_nothing_to_look_through(tmp_path: Path, com
     arguments = [str(tmp_path / "copy")] if command == "backup" else []
     told = error_of(run(tmp_path / "data", "db", command, *arguments))
     assert told == f"There is no database {tmp_path}/data/sealkey.sqlite3."
+
+
+@pytest.mark.parametrize("command", [["check"], ["backup", "copy"]])
+def test_an_empty_file_is_neither_sound_nor_worth_a_copy(tmp_path: Path, command: list[str]) -> None:
+    (file := tmp_path / "sealkey.sqlite3").touch(0o600)
+    told = error_of(run(tmp_path, "db", *command))
+    assert told.startswith(f"{file} is empty, without Sealkey's tables.")
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("place", [".", "/", "", ".."])
+def test_a_backup_is_a_file(database_url: str, tmp_path: Path, place: str) -> None:
+    told = error_of(run(tmp_path, "db", "backup", place, database_url=database_url))
+    assert told == f"{place or '.'} is there already, and a backup overwrites nothing: name another file."
 
 
 @pytest.mark.parametrize(("command", "instead"), [("check", "pg_amcheck"), ("backup", "pg_dump --format=custom")])
@@ -321,7 +365,7 @@ def test_a_file_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     [
         ("sealkey.sqlite3", 0o500, ["db", "upgrade"]),
         ("", 0o500, ["db", "upgrade"]),
-        ("sealkey.sqlite3", 0o000, ["serve", "--port", "0"]),
+        ("sealkey.sqlite3", 0o000, ["serve", "--port", "1"]),
     ],
 )
 def test_a_file_that_can_not_be_written_is_told_in_a_sentence(

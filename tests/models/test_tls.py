@@ -150,7 +150,7 @@ def test_a_connection_is_as_safe_as_the_address_says(database_url: str, certific
         ("bogus=1", "SEALKEY_DATABASE_URL has bogus after the ?, which is not known there: sslmode, sslrootcert, "),
         ("sslmode=require&sslrootcert=/none.crt", "SEALKEY_DATABASE_URL has sslrootcert=/none.crt, and no such file"),
         ("minsize=few", "SEALKEY_DATABASE_URL has a minsize that is no number."),
-        ("sslmode=always", "The database can't be used: `sslmode` parameter must be one of: disable, allow, prefer, "),
+        ("sslmode=always", "The database at 127.0.0.1:1 can't be used: `sslmode` parameter must be one of: "),
     ],
 )
 def test_what_an_address_may_not_say_is_named(tmp_path: Path, settings: str, told: str) -> None:

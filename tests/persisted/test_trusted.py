@@ -116,7 +116,7 @@ def test_a_server_does_not_start_with_a_list_that_it_can_not_answer(
 ) -> None:
     monkeypatch.setenv("SEALKEY_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("SEALKEY_GRAPHQL_TRUSTED_DOCUMENTS", str(written(tmp_path, manifest)))
-    ran = CliRunner().invoke(main, ["serve", "--port", "0"])
+    ran = CliRunner().invoke(main, ["serve", "--port", "1"])
     assert ran.exit_code == 1
     assert message in ran.output
     assert list(tmp_path.iterdir()) == [tmp_path / "manifest.json"]
@@ -125,7 +125,7 @@ def test_a_server_does_not_start_with_a_list_that_it_can_not_answer(
 def test_nor_with_one_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEALKEY_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("SEALKEY_GRAPHQL_TRUSTED_DOCUMENTS", str(tmp_path / "none.json"))
-    ran = CliRunner().invoke(main, ["serve", "--port", "0"])
+    ran = CliRunner().invoke(main, ["serve", "--port", "1"])
     named = f"Error: SEALKEY_GRAPHQL_TRUSTED_DOCUMENTS names {tmp_path / 'none.json'}, where there is no file.\n"
     assert (ran.exit_code, ran.output) == (1, named)
 

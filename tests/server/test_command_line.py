@@ -1,10 +1,13 @@
 """The command line: what it does, and that it fails with one sentence that helps."""
 
 import json
+import os
+import pty
 import re
 import socket
 import stat
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from auth.crypto.keyring import generate_keyring
 from schema.api import build_api
 from server.settings import Settings
 from tests.auth.crypto import keys
-from tests.support.command import SEALKEY, Serving, error_of, run
+from tests.support.command import SEALKEY, Serving, environment, error_of, run
 from tests.support.rows import Rows
 from tests.support.server import FakeClock, RunningServer, running_server
 
@@ -72,6 +75,26 @@ def test_an_operator_with_something_wrong_is_not_made(
 ) -> None:
     assert error_of(create_operator(data_dir, database_url, password, email)) == expected
     assert Rows(database_url).execute("SELECT * FROM users") == []
+
+
+def test_an_address_that_is_wrong_is_told_before_a_password_is_asked_for_and_control_c_ends_that(
+    data_dir: Path,
+) -> None:
+    for email, typed, expected in (("olga", b"", "This is not an e-mail address."), (EMAIL, b"\x03", "Aborted!")):
+        pid, terminal = pty.fork()
+        if not pid:  # the child, whose terminal it is
+            arguments = [str(SEALKEY), "operator", "create", "--email", email]
+            os.execve(SEALKEY, arguments, {"PATH": os.defpath, **environment(data_dir)})
+        shown = b""
+        with suppress(OSError):  # which says that the other side is gone
+            while read := os.read(terminal, 1000):
+                shown += read
+                if shown == b"Password: ":
+                    os.write(terminal, typed)
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+        assert shown.decode().split("\r\n")[-2].endswith(expected)
+    assert not data_dir.exists()
 
 
 def test_nothing_is_made_for_an_operator_that_can_not_be(data_dir: Path) -> None:
@@ -154,8 +177,18 @@ def test_the_schema_is_printed_as_it_is_committed(data_dir: Path) -> None:
     assert not data_dir.exists()
 
 
-def test_who_reads_only_the_beginning_of_what_is_printed_is_told_nothing_else(data_dir: Path) -> None:
-    with subprocess.Popen([SEALKEY, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as printing:
+@pytest.mark.parametrize("command", [["schema"], ["audit", "export"]])
+def test_who_reads_only_the_beginning_of_what_is_printed_is_told_nothing_else(
+    data_dir: Path, command: list[str]
+) -> None:
+    run(data_dir, "operator", "create", "--email", EMAIL, stdin=GOOD)
+    with subprocess.Popen(
+        [SEALKEY, *command],
+        env={"PATH": os.defpath, **environment(data_dir)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as printing:
         assert printing.stdout
         assert printing.stderr
         printing.stdout.close()
@@ -251,6 +284,14 @@ def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path: Path) -> None:
     [
         ("port", "http"),
         ("port", "65536"),
+        ("port", "0"),
+        ("host", ""),
+        ("DATA_DIR", ""),
+        ("keys_file", ""),
+        ("keys_passphrase_file", ""),
+        ("issuer", "https://olga:hunter2@keys.example"),
+        ("issuer", "https://keys.example:65536"),
+        ("issuer", "https://keys.example:0"),
         ("workers", "0"),
         ("database_pool_size", "1"),
         ("metrics_token", "fifteen letters"),
@@ -310,8 +351,12 @@ def test_another_kind_of_database_is_refused_without_repeating_its_url(data_dir:
 def test_a_database_that_does_not_answer_is_told_in_a_sentence(data_dir: Path) -> None:
     url = "postgres://olga:hunter2@127.0.0.1:1/sealkey"
     told = error_of(run(data_dir, "db", "upgrade", database_url=url))
-    assert "database" in told
+    assert told.startswith("The database at 127.0.0.1:1 can't be used: ")
     assert "hunter2" not in told
+    several = "postgresql://olga:hunter2@127.0.0.1:1,nowhere.invalid:2/sealkey"
+    told = error_of(run(data_dir, "db", "upgrade", database_url=several))
+    assert told.startswith("The database at 127.0.0.1:1, nowhere.invalid:2 can't be used: ")
+    assert ("olga" in told, "hunter2" in told) == (False, False)
 
 
 @pytest.mark.engine("postgres")
@@ -333,8 +378,10 @@ def test_a_file_that_is_no_database_is_told_in_a_sentence(data_dir: Path) -> Non
 
 def test_a_data_directory_that_can_not_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    told = error_of(run(tmp_path / "file" / "data", "db", "upgrade"))
-    assert str(tmp_path / "file") in told
+    for place in (tmp_path / "file" / "data", tmp_path / "file"):
+        told = error_of(run(place, "db", "upgrade"))
+        assert told.startswith(f"{place} can't be the directory of the database: ")
+        assert "SEALKEY_DATA_DIR" in told
 
 
 def test_settings_come_from_a_file_and_the_environment_wins(data_dir: Path, tmp_path: Path) -> None:
@@ -435,6 +482,12 @@ def test_a_server_with_the_wrong_keys_does_not_start_and_says_why(data_dir: Path
     assert OTHER_KEYS.fullmatch(errors.removeprefix("Error: ").rstrip("\n"))
 
 
+def test_an_address_that_nobody_has_is_not_told_to_want_another_port(data_dir: Path) -> None:
+    told = error_of(run(data_dir, "demo", "--serve", "--host", "nowhere.invalid"))
+    assert told.startswith("The server could not start on nowhere.invalid:8000: ")
+    assert told.endswith(". Another address: --host.")
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_server_does_not_start_where_another_one_listens(data_dir: Path, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -455,16 +508,19 @@ def test_what_may_not_be_meant_is_warned_of_at_start_and_no_value_told(data_dir:
     config, port = tmp_path / "sealkey.toml", 0
     config.write_text('metrics_token = "hunter2hunter2hunter2"\n')
     config.chmod(0o644)
+    host = "0.0.0.0"
     variables = {"SEALKEY_DATA_BASE_URL": "postgres://olga:hunter2@db/sealkey", "SEALKEY_COLOUR": "hunter2"}
-    with socket.create_server(("127.0.0.1", 0)) as other:  # so that it ends by itself
+    with socket.create_server((host, 0)) as other:  # so that it ends by itself
         port = other.getsockname()[1]
-        with Serving(data_dir, "--port", str(port), config_file=str(config), variables=variables) as server:
+        with Serving(data_dir, "--port", str(port), host=host, config_file=str(config), variables=variables) as server:
             _, errors = server.failure()
     lines = [json.loads(line) for line in errors.splitlines() if '"warning"' in line]
     assert [line.get("reason") or line["migrations"] for line in lines] == [
         "SEALKEY_COLOUR is no setting and has no effect.",
         "SEALKEY_DATA_BASE_URL is no setting and has no effect. Is SEALKEY_DATABASE_URL meant?",
         f"Everybody can read {config}, which has secrets in it: chmod o= {config}",
+        f"SEALKEY_ISSUER is not set, so access tokens and metadata name http://{host}:{port}, where no client finds "
+        "this server: set it to the public address before the first token is made.",
         ["m9999_future"],
     ]
     assert "hunter2" not in errors

@@ -362,7 +362,7 @@ def test_keys_in_the_environment_are_not_rotated_and_what_to_do_is_told(data_dir
 def test_without_keys_none_are_made(tmp_path: Path, database_url: str) -> None:
     for words in (("list",), ("rotate",)):
         told = error_of(run(tmp_path / "data", "keys", *words, database_url=database_url))
-        assert "server-keys.json is not there: put back the backup" in told
+        assert "server-keys.json is not there, and no keys were made for this database yet: `sealkey serve`" in told
     assert not (tmp_path / "data").exists()
 
 

@@ -94,8 +94,10 @@ def test_a_file_that_others_can_read_or_that_can_not_be_read_is_refused(data_dir
     path.chmod(0o640)
     assert start(data_dir, database_url).endswith(f"others can read it; make it yours alone: chmod 600 {path}")
     path.unlink()
-    path.mkdir(mode=0o700)
-    assert start(data_dir, database_url) == f"{path}: it can't be read: Is a directory"
+    for mode in (0o700, 0o755):
+        path.mkdir(mode)
+        assert start(data_dir, database_url) == f"{path}: it can't be read: Is a directory"
+        path.rmdir()
 
 
 def test_a_file_that_is_gone_is_asked_for_and_not_made_anew(data_dir: Path, database_url: str) -> None:
@@ -110,6 +112,49 @@ def test_a_file_that_is_gone_is_asked_for_and_not_made_anew(data_dir: Path, data
     path.touch(0o600)
     path.write_bytes(before)
     assert run(data_dir, *another, stdin=PASSWORD, database_url=database_url).exit_code == 0
+
+
+@pytest.mark.parametrize("lost", ["gone", "empty"])
+def test_where_the_database_is_lost_nobody_is_served_under_its_keys(tmp_path: Path, lost: str) -> None:
+    create = ("operator", "create", "--email", OPERATOR)
+    run(tmp_path, *create, stdin=PASSWORD)
+    file = tmp_path / "sealkey.sqlite3"
+    file.unlink()
+    if lost == "empty":
+        file.touch(0o600)
+    before = key_file(tmp_path).read_bytes()
+    for command in (("serve",), ("demo",), ("demo", "--serve"), create, ("keys", "rotate")):
+        told = error_of(run(tmp_path, *command, stdin=PASSWORD))
+        assert told.startswith(f"sqlite://{file} is empty, and {key_file(tmp_path)} has a deployment's keys"), command
+    assert key_file(tmp_path).read_bytes() == before
+    # What the sentence says for those who mean it.
+    run(tmp_path, "db", "upgrade")
+    assert run(tmp_path, *create, stdin=PASSWORD).exit_code == 0
+    assert key_file(tmp_path).read_bytes() == before
+
+
+def test_a_first_start_that_was_killed_once_it_had_made_the_keys_is_finished_by_the_next(
+    tmp_path: Path, empty_database_url: str
+) -> None:
+    run(tmp_path, "db", "upgrade", database_url=empty_database_url)
+    replacement = generate_keyring()
+    key_file(tmp_path).touch(0o600)
+    key_file(tmp_path).write_bytes(replacement)
+    create = ("operator", "create", "--email", OPERATOR)
+    assert run(tmp_path, *create, stdin=PASSWORD, database_url=empty_database_url).exit_code == 0
+    assert key_file(tmp_path).read_bytes() == replacement
+
+
+def test_where_no_keys_were_ever_made_no_backup_of_them_is_asked_for(tmp_path: Path) -> None:
+    file, path = tmp_path / "sealkey.sqlite3", key_file(tmp_path)
+    commands = [("keys", "list"), ("keys", "rotate"), ("keys", "unseal"), ("audit", "verify")]
+    for command in commands:
+        assert error_of(run(tmp_path, *command)) == f"There is no database {file}.", command
+    run(tmp_path, "db", "upgrade")
+    for command in commands:
+        told = error_of(run(tmp_path, *command))
+        assert told.startswith(f"{path} is not there, and no keys were made for this database yet"), command
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
 def test_keys_that_are_another_deployment_s_are_not_listed_as_if_they_were_in_use(

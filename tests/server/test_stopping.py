@@ -96,6 +96,16 @@ def test_told_twice_it_ends_at_once(tmp_path: Path, workers: str) -> None:
             httpx.get(f"{server.url}/healthz")
 
 
+@pytest.mark.parametrize("verb", [["serve"], ["serve", "--workers", "2"], ["demo", "--serve"]])
+def test_who_presses_control_c_has_ended_it_well(tmp_path: Path, verb: list[str]) -> None:
+    with Serving(tmp_path, verb=verb) as server:
+        server.wait()
+        until(lambda: readiness(server)[0] == 200)
+        server.stop(signal.SIGINT)
+        assert server.ended_with(20) == 0
+    assert [line for line in server.errors.splitlines() if not line.startswith("{")] == []
+
+
 def test_workers_that_are_told_by_everybody_still_finish(tmp_path: Path) -> None:
     """As by a supervisor that tells each process of a group."""
     with Serving(tmp_path, "--workers", "2", drain_seconds="1") as server:

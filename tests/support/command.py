@@ -1,6 +1,7 @@
 """The `sealkey` command, as its users run it."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,7 +49,14 @@ class Serving:
 
     command: Sequence[str | Path] = (SEALKEY,)
 
-    def __init__(self, data_dir: Path, *arguments: str, variables: Any = None, **settings: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        verb: Sequence[str] = ("serve",),
+        variables: Any = None,
+        **settings: str,
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.output = ""
@@ -56,12 +64,13 @@ class Serving:
         with tempfile.TemporaryFile("w+") as errors:
             self._errors = os.fdopen(os.dup(errors.fileno()), "r")
             self._process = subprocess.Popen(
-                [*self.command, "serve", "--port", str(port), *arguments],
+                [*self.command, *verb, "--port", str(port), *arguments],
                 env={"PATH": os.defpath, **environment(data_dir, **settings), **(variables or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                start_new_session=True,
             )
 
     def __enter__(self) -> Self:
@@ -71,10 +80,13 @@ class Serving:
     def pid(self) -> int:
         return self._process.pid
 
-    def stop(self) -> None:
-        """Asks it to end; the second time, at once."""
+    def stop(self, by: int = signal.SIGTERM) -> None:
+        """Asks it and its workers to end, as a terminal does (SIGINT), or it alone; the second time, at once."""
         self._was_asked = True
-        self._process.terminate()
+        if by == signal.SIGINT:
+            os.killpg(self.pid, by)
+        else:
+            self._process.send_signal(by)
 
     def __exit__(self, *_: object) -> None:
         if not self._was_asked:
@@ -86,9 +98,11 @@ class Serving:
     def wait(self) -> Self:
         """Until it listens."""
         assert self._process.stdout
-        self.output += self._process.stdout.readline()
-        assert "is serving" in self.output, self.errors
-        return self
+        for line in iter(self._process.stdout.readline, ""):
+            self.output += line
+            if "/graphql" in line:
+                return self
+        raise AssertionError(self.errors)
 
     def ended_with(self, within: float) -> int:
         """The exit status of one that was asked to end."""
