@@ -177,16 +177,26 @@ def print_schema() -> None:
 )
 @command
 def decrypt(file: Path, key_file: Path) -> None:
-    """Open an encrypted file (CMS or JWE) with the private key it was made for; prints what is in it."""
+    """Open an encrypted file with the private key.
+
+    Prints what is in the file, a CMS envelope or a JWE. The key's passphrase, where it has one, is asked for, or read
+    from standard input where that is no terminal.
+    """
     pem = key_file.read_bytes()
     try:
         key = read_private_key(pem, None)
     except PrivateKeyUnreadable:
         if b"ENCRYPTED" not in pem:
             raise
-        key = read_private_key(pem, click.prompt("Passphrase", hide_input=True, err=True).encode())
+        key = read_private_key(pem, _read_passphrase())
     sys.stdout.buffer.write(open_envelope(file.read_bytes(), key))
     sys.stdout.flush()
+
+
+def _read_passphrase() -> bytes:
+    if sys.stdin.isatty():
+        return str(click.prompt("Passphrase", hide_input=True, err=True)).encode()
+    return sys.stdin.readline().rstrip("\r\n").encode()
 
 
 class _Server(uvicorn.Server):

@@ -203,7 +203,10 @@ def test_a_key_under_a_passphrase_asks_for_it(tmp_path: Path) -> None:
     assert (opened.exit_code, opened.stdout_bytes) == (0, CONTENT)
     refused = decrypt(tmp_path, envelope, pem, stdin="wrong\n")
     assert (refused.exit_code, refused.stdout_bytes) == (1, b"")
-    assert "Error: The passphrase is wrong" in refused.stderr
+    assert error_of(refused).startswith("The passphrase is wrong")
+    for nothing in ("", "\n"):
+        told = error_of(decrypt(tmp_path, envelope, pem, stdin=nothing))
+        assert told.endswith("which is asked for on a terminal, or else read from standard input.")
 
 
 @pytest.mark.parametrize("form", SEAL)
