@@ -70,9 +70,10 @@ def audit() -> None:
 @_checkpoint_key
 @command
 async def verify(account: str | None, files: Sequence[Path], key_file: Path | None) -> None:
-    """Show that no event was altered, removed, inserted or moved; exit status 1 where one was.
+    """Show that the audit log is as it was written.
 
-    Checkpoints, kept elsewhere since, show that none of the newest is gone and nothing was written anew.
+    Exit status 1 where an event was altered, removed, inserted or moved. Checkpoints, kept elsewhere since, show that
+    none of the newest is gone and nothing was written anew.
     """
     async with opened(load_settings()) as deployment:
         seen = read_checkpoints(files, deployment.keyring, read_verifiers(key_file) if key_file else ())
@@ -127,7 +128,7 @@ def _write_checkpoints(directory: Path, notes: Mapping[str, str]) -> None:
 @_account
 @command
 async def checkpoint_key(account: str | None) -> None:
-    """Show the keys to verify checkpoints with, elsewhere: one for each log, each on its line."""
+    """Show the keys to verify checkpoints with. For elsewhere: one for each log, each on its line."""
     settings = load_settings()
     async with opened(settings) as deployment:
         await _signing_key(deployment, settings)
@@ -148,7 +149,7 @@ async def checkpoint_key(account: str | None) -> None:
 )
 @command
 async def export(account: str | None, format_: str, after: Any, before: Any, output: Path | None) -> None:
-    """Write the events of one account, or of all and the deployment, as CSV or JSON Lines. This is recorded too."""
+    """Write events as CSV or JSON Lines. Those of one account, or of all and the deployment; this is recorded too."""
     range_ = Range(after, before)
     if range_.is_empty:
         raise click.UsageError("--after must be earlier than --before: else there is nothing between them.")

@@ -87,7 +87,7 @@ async def operator_create(email: str, name: str | None) -> None:
 @click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
 @command
 def demo(then_serve: bool, host: str | None, port: int | None) -> None:
-    """Fill an empty database with two accounts to play with, and say how to sign in."""
+    """Fill an empty database with data to play with. Says how to sign in to its two accounts."""
     settings = load_settings(host=host, port=port)
     if then_serve:
         _refuse_an_address_in_use(settings)  # before people get passwords that nobody would be told
@@ -141,7 +141,7 @@ def db_backup(copy: Path) -> None:
 @db.command("check")
 @command
 def db_check() -> None:
-    """Look through all of a SQLite database for damage, while servers use it."""
+    """Look for damage in all of a SQLite database. Servers may use it meanwhile."""
     file = _sqlite_file(load_settings(), "pg_amcheck")
     found = list(problems(file))
     for problem in found:

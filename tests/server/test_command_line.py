@@ -5,8 +5,10 @@ import re
 import socket
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
@@ -15,6 +17,7 @@ from pydantic import SecretStr
 from auth.crypto.envelopes import seal_cms, seal_jwe
 from auth.crypto.keyring import generate_keyring
 from schema.api import build_api
+from server.cli import main
 from server.settings import Settings
 from tests.auth.crypto import keys
 from tests.support.command import SEALKEY, Serving, error_of, run
@@ -45,6 +48,22 @@ def sign_in(server: RunningServer, email: str, password: str) -> str:
 
 
 # ---------------------------------------------------------------- operators
+
+
+def groups(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from groups(command, *path, name)
+
+
+@pytest.mark.parametrize("path", [*groups(main)], ids=" ".join)
+def test_a_group_tells_of_each_command_what_it_does_to_the_end_of_the_sentence(
+    tmp_path: Path, path: tuple[str, ...]
+) -> None:
+    told = run(tmp_path, *path, "--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert told
+    assert [line for line in told if line.endswith("...")] == []
 
 
 def test_an_operator_made_on_the_command_line_signs_in(data_dir: Path, empty_database_url: str) -> None:
