@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tortoise import fields
 from tortoise.connection import get_connections
+from tortoise.exceptions import DBConnectionError
 from tortoise.expressions import F
 from tortoise.models import Model
 
@@ -46,7 +47,8 @@ class CheckChange(Model):
 
 async def count_up(subject_ids: Sequence[str]) -> None:
     """A step for each of these. Once, and last of all in a transaction: others who count up wait until it ends."""
-    await CheckEpoch.filter(id=1).update(value=F("value") + len(subject_ids))
+    if not await CheckEpoch.filter(id=1).update(value=F("value") + len(subject_ids)):
+        raise _no_epoch()
     epoch = await CheckEpoch.get(id=1)
     for value, subject_id in enumerate(subject_ids, epoch.value - len(subject_ids) + 1):
         await CheckChange.create(epoch=value, subject_id=subject_id)
@@ -68,11 +70,22 @@ async def current_epoch(using: Any = None) -> Epoch:
     server = "''" if is_sqlite() else "pg_postmaster_start_time()::text"
     query = f"SELECT value, {server} FROM check_epoch WHERE id = $1"  # noqa: S608
     row = await answered_soon(fetch_row(query, 1, using=using))
+    if row is None:
+        raise _no_epoch()
     return Epoch(*row)
 
 
+def _no_epoch() -> DBConnectionError:
+    """What lacks it is not the whole of the database: nothing can be decided by it."""
+    return DBConnectionError("the epoch is not there")
+
+
 async def changes_since(epoch: int, limit: int, using: Any = None) -> list[CheckChange]:
-    """The changes after an epoch, in order."""
+    """The changes after an epoch, in order. Raises TimeoutError where they are not answered soon."""
+    return await answered_soon(_changes_since(epoch, limit, using))
+
+
+async def _changes_since(epoch: int, limit: int, using: Any) -> list[CheckChange]:
     return await CheckChange.filter(epoch__gt=epoch).order_by("epoch").limit(limit).using_db(using)
 
 

@@ -117,8 +117,7 @@ async def read_facts(api_key: str, remembered: FindParties) -> tuple[CredentialF
         return None
     if parties := remembered(*_party_ids(alone)):
         return _facts(alone, parties)
-    row = await fetch_row(_WITH_PARTIES, api_key)
-    return _facts(row, _parties(row))
+    return _facts_of_all(await fetch_row(_WITH_PARTIES, api_key))
 
 
 def read_facts_here(api_key: str, remembered: FindParties) -> tuple[CredentialFacts, KeptHash] | None:
@@ -128,8 +127,12 @@ def read_facts_here(api_key: str, remembered: FindParties) -> tuple[CredentialFa
         return None
     if parties := remembered(*_party_ids(alone)):
         return _facts(alone, parties)
-    row = read_row_here(_WITH_PARTIES, api_key)
-    return _facts(row, _parties(row))
+    return _facts_of_all(read_row_here(_WITH_PARTIES, api_key))
+
+
+def _facts_of_all(row: Any) -> tuple[CredentialFacts, KeptHash] | None:
+    """None also where the credential was there a moment ago: another server took over that never had it."""
+    return None if row is None else _facts(row, _parties(row))
 
 
 def _facts(row: Any, parties: Parties) -> tuple[CredentialFacts, KeptHash]:

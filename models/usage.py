@@ -1,6 +1,5 @@
 """How often a credential was let in and turned away, by day in UTC."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -50,7 +49,7 @@ class Batch:
 
     id: str
     day: str
-    counts: Mapping[bytes, Count]
+    counts: dict[bytes, Count]
 
 
 # No row where it is there: who lost the connection at COMMIT asks again. The database waits for a COMMIT that is still

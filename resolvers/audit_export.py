@@ -76,6 +76,10 @@ class Range:
     after: datetime | None = None
     before: datetime | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        return self.after is not None and self.before is not None and self.after >= self.before
+
 
 @dataclass(frozen=True)
 class Export:

@@ -66,7 +66,7 @@ class CheckMemory:
         # Credentials that have changed since they were remembered: not looked for among all of them each time.
         self._gone: set[bytes] = set()
         self._parties: dict[bytes, PartyFacts] = {}
-        self._gateways: dict[str, Gateway] = {}
+        self._gateways: OrderedDict[str, Gateway] = OrderedDict()
         self._people: OrderedDict[str, Known] = OrderedDict()
         self._tokens: OrderedDict[bytes, tuple[Claims, CredentialFacts]] = OrderedDict()
         self._epoch, self._server = -1, ""
@@ -124,8 +124,11 @@ class CheckMemory:
         return self._gateways.get(token_hash) if self.is_believed() else None
 
     def remember_gateway(self, token_hash: str, gateway: Gateway, read_at_epoch: int) -> None:
-        if read_at_epoch == self._epoch and len(self._gateways) < _MOST_GATEWAYS:
-            self._gateways[token_hash] = gateway
+        if read_at_epoch != self._epoch:
+            return
+        self._gateways[token_hash] = gateway
+        if len(self._gateways) > _MOST_GATEWAYS:
+            self._gateways.popitem(last=False)
 
     def find_person(self, token_hash: str, now: datetime) -> Principal | None:
         """Whom a session's or personal token stands for, where that need not be asked."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from auth.crypto.key_sealing import Sealing
-from auth.crypto.keyring import Key, Keyring, Purpose, add_keys, newest, purpose_of, read_keyring, remove_key
+from auth.crypto.keyring import Key, Keyring, Purpose, add_keys, newest, purpose_of, read_keyring, remove_key, waits
 from auth.crypto.keyring_file import locked_keyring, replace_keyring
 from models.database import transaction
 from models.instants import write_instant
@@ -103,10 +103,15 @@ async def retire_key(caller: Caller, file: KeyFile, key_id: str, *, forced: bool
 
 def _check_none_waits(caller: Caller, keyring: Keyring, purposes: Collection[Purpose]) -> None:
     for purpose in purposes:
-        for key in keyring.versions(purpose):
-            if key.starts_at > caller.now.timestamp():
-                does = use_of(key.id).verb
-                raise RotationRefused(f"{key.id} was added before and does not {does} yet: wait until it does.")
+        versions = keyring.versions(purpose)
+        for key in versions:
+            if waits(key, versions, caller.now):
+                does, at = use_of(key.id).verb, write_instant(_start_of(key))
+                raise RotationRefused(f"{key.id} was added before and does not {does} yet: wait until {at}.")
+
+
+def _start_of(key: Key) -> datetime:
+    return datetime.fromtimestamp(key.starts_at, UTC)
 
 
 async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_lost: bool, forced: bool) -> None:
@@ -123,15 +128,18 @@ async def _check_retirable(caller: Caller, keyring: Keyring, key_id: str, *, is_
     versions = keyring.versions(purpose)
     current = newest(versions, caller.now)
     ids = [key.id for key in versions]
-    if ids.index(key_id) >= ids.index(current.id):
-        raise RotationRefused(
-            f"{key_id} is {'in use' if key_id == current.id else 'to be used'}: "
-            f"`sealkey keys rotate --purpose {purpose}` adds another, and it can retire once that is in use."
-        )
     old, *newer = versions[ids.index(key_id) :]
-    # Not the newest's: a key that was superseded long before need not wait again for each rotation.
-    successor = min(newer, key=lambda key: key.starts_at)
-    settled_at = datetime.fromtimestamp(successor.starts_at, UTC) + SETTLED_AFTER
+    # Not the newest: a key that was superseded long before need not wait again for each rotation.
+    successor = min(newer, key=lambda key: key.starts_at, default=None)
+    if successor is None or ids.index(key_id) >= ids.index(current.id):
+        state = f"{key_id} is {'in use' if key_id == current.id else 'to be used'}"
+        if successor is not None:
+            at = write_instant(_start_of(successor))
+            raise RotationRefused(f"{state}: {successor.id} takes over at {at}, and it can retire after that.")
+        raise RotationRefused(
+            f"{state}: `sealkey keys rotate --purpose {purpose}` adds another, and it can retire once that is in use."
+        )
+    settled_at = _start_of(successor) + SETTLED_AFTER
     if caller.now < settled_at:
         # Also where it is forced: what a process whose clock is behind still makes under it would be lost.
         raise RotationRefused(

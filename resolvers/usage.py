@@ -1,6 +1,6 @@
 """How often credentials are used, counted in memory and written down in batches: never a write per check."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,8 @@ _ROWS_AT_ONCE = 5_000
 _REST = 19
 _LONGEST_REST = 60.0
 _MOST_UNWRITTEN = 101_000
+# While nothing can be written, so many counts are kept, and as many last uses: 120 MB at the very most.
+_MOST_KEPT = 200_000
 _NEVER_YET = datetime.min.replace(tzinfo=UTC)
 
 
@@ -34,6 +36,10 @@ class UsageCounter:
         self._days: dict[str, dict[bytes, Count]] = {}
         self._today: dict[bytes, Count] = {}
         self._batches: deque[Batch] = deque()
+        # Of counts that were dropped.
+        self._last_uses: OrderedDict[bytes, datetime] = OrderedDict()
+        self.dropped = 0
+        """Counts of a day of a credential that were dropped since all was last written down."""
         self._minute = self._minute_end = _NEVER_YET
 
     def count(self, facts: CredentialFacts, now: datetime, *, allowed: bool) -> None:
@@ -66,20 +72,59 @@ class UsageCounter:
 
     async def flush(self) -> None:
         """Writes down what was counted. If that fails, the same is written down the next time, and what was counted
-        meanwhile after that."""
+        meanwhile after that; of too much of it the oldest counts are dropped, and their last uses kept."""
+        try:
+            await self._write_all()
+        finally:
+            self._drop_oldest()
+
+    async def _write_all(self) -> None:
         await self._write()
         days, self._days = self._days, {}
         self._today, self._minute_end = {}, _NEVER_YET
+        self._line_up(days)
+        await self._write()
+        self._line_up(self._taken_last_uses())
+        await self._write()
+        self.dropped = 0
+
+    def _line_up(self, days: Mapping[str, dict[bytes, Count]]) -> None:
         for day, counts in days.items():
             rows = iter(counts.items())
             while some := dict(islice(rows, _ROWS_AT_ONCE)):
                 self._batches.append(Batch(str(uuid4()), day, some))
-        await self._write()
 
     async def _write(self) -> None:
         while self._batches:
             await add_usage(self._batches[0])
             self._batches.popleft()
+
+    def _drop_oldest(self) -> None:
+        surplus = self.unwritten - _MOST_KEPT
+        if surplus <= 0:
+            return
+        self.dropped += surplus
+        for counts in [*(batch.counts for batch in self._batches), *self._days.values()]:
+            for id_ in list(islice(counts, surplus)):
+                self._keep_last_use(id_, counts.pop(id_))
+                surplus -= 1
+        self._batches = deque(batch for batch in self._batches if batch.counts)
+        self._days = {day: counts for day, counts in self._days.items() if counts}
+        self._minute_end = _NEVER_YET  # today's may be gone
+
+    def _keep_last_use(self, id_: bytes, count: Count) -> None:
+        if count.last_used_at is not None:
+            self._last_uses[id_] = count.last_used_at
+            self._last_uses.move_to_end(id_)
+            if len(self._last_uses) > _MOST_KEPT:
+                self._last_uses.popitem(last=False)
+
+    def _taken_last_uses(self) -> Mapping[str, dict[bytes, Count]]:
+        days: dict[str, dict[bytes, Count]] = {}
+        last_uses, self._last_uses = self._last_uses, OrderedDict()
+        for id_, at in last_uses.items():
+            days.setdefault(at.date().isoformat(), {})[id_] = Count(last_used_at=at)
+        return days
 
     def _turn_to(self, now: datetime) -> None:
         minute = now.replace(second=0, microsecond=0)

@@ -116,10 +116,12 @@ class WebhookSender:
             return []
         due = waiting.filter(next_attempt_at__lte=caller.now).order_by("next_attempt_at", "id")
         deliveries = await due.limit(_MESSAGES_AT_ONCE).select_related("endpoint")
-        taken = [delivery for delivery in deliveries if await _take(delivery, caller)]
-        return await asyncio.gather(*(self._try(caller, delivery) for delivery in taken), return_exceptions=True)
+        return await asyncio.gather(*(self._try(caller, delivery) for delivery in deliveries), return_exceptions=True)
 
     async def _try(self, caller: Caller, delivery: WebhookDelivery) -> None:
+        async with self._writing:
+            if not await _take(delivery, caller):
+                return
         try:
             outcome = await self._send_in_time(caller, delivery)
         except TargetRefused as refused:

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from auth.crypto.key_sealing import Unsealed, is_open
 from auth.crypto.keyring import Keyring, read_keyring
 from auth.openid import OpenIdProvider
 from models import database, migrating
@@ -83,6 +84,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
             deployment = await running.enter_async_context(deployed(settings, clock))
+            _tell_if_open(settings)
             app.state.deployment = deployment
             app.state.exports = Counter()  # that are running, by user
             app.state.settings = settings
@@ -208,6 +210,19 @@ def read_keys(settings: Settings) -> ServerKeys:
     if settings.keys is not None:
         return GivenKeys(given_keyring(settings))
     return KeysInFile(settings.keys_path, settings.key_sealing)
+
+
+def _tell_if_open(settings: Settings) -> None:
+    """Says so where the keys are open though it is set how they are sealed: sealing them may have been forgotten."""
+    if isinstance(settings.key_sealing, Unsealed):
+        return
+    try:
+        content = settings.keys.get_secret_value().encode() if settings.keys else settings.keys_path.read_bytes()
+    except OSError:  # of which more is told elsewhere
+        return
+    if is_open(content):
+        where = "SEALKEY_KEYS" if settings.keys else settings.keys_path
+        log.warning("keys_not_sealed", reason=f"{where} is not sealed, though it is set how: `sealkey keys seal`")
 
 
 def given_keyring(settings: Settings) -> Keyring:

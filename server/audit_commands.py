@@ -70,9 +70,10 @@ def audit() -> None:
 @_checkpoint_key
 @command
 async def verify(account: str | None, files: Sequence[Path], key_file: Path | None) -> None:
-    """Show that no event was altered, removed, inserted or moved; exit status 1 where one was.
+    """Show that the audit log is as it was written.
 
-    Checkpoints, kept elsewhere since, show that none of the newest is gone and nothing was written anew.
+    Exit status 1 where an event was altered, removed, inserted or moved. Checkpoints, kept elsewhere since, show that
+    none of the newest is gone and nothing was written anew.
     """
     async with opened(load_settings()) as deployment:
         seen = read_checkpoints(files, deployment.keyring, read_verifiers(key_file) if key_file else ())
@@ -127,7 +128,7 @@ def _write_checkpoints(directory: Path, notes: Mapping[str, str]) -> None:
 @_account
 @command
 async def checkpoint_key(account: str | None) -> None:
-    """Show the keys to verify checkpoints with, elsewhere: one for each log, each on its line."""
+    """Show the keys to verify checkpoints with. For elsewhere: one for each log, each on its line."""
     settings = load_settings()
     async with opened(settings) as deployment:
         await _signing_key(deployment, settings)
@@ -148,13 +149,15 @@ async def checkpoint_key(account: str | None) -> None:
 )
 @command
 async def export(account: str | None, format_: str, after: Any, before: Any, output: Path | None) -> None:
-    """Write the events of one account, or of all and the deployment, as CSV or JSON Lines. This is recorded too."""
+    """Write events as CSV or JSON Lines. Those of one account, or of all and the deployment; this is recorded too."""
+    range_ = Range(after, before)
+    if range_.is_empty:
+        raise click.UsageError("--after must be earlier than --before: else there is nothing between them.")
     if output is not None:
         _refuse_if_there(output)  # before it is recorded
     async with opened(load_settings(), to_record=True) as deployment:
         chain = await find_chain(account) if account else None
         caller = Caller(None, None, deployment.clock(), deployment)
-        range_ = Range(after, before)
         made = await export_by_command(
             caller, ExportFormat(format_), chain_id=UUID(chain) if chain else None, range_=range_
         )
@@ -263,7 +266,10 @@ def _opened(path: Path | None) -> Iterator[Any]:
     beside = path.with_name(f".{path.name}.{token_hex(4)}.new")
     try:
         # Of this export alone, and not what somebody else has put there.
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with (
+            _called_by(path, beside),
+            os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+        ):
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -271,6 +277,17 @@ def _opened(path: Path | None) -> Iterator[Any]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _called_by(path: Path, beside: Path) -> Iterator[None]:
+    """What goes wrong with the file beside is told of the one that was asked for."""
+    try:
+        yield
+    except OSError as error:
+        if str(error.filename) == str(beside):
+            error.filename = str(path)
+        raise
 
 
 def _refuse_if_there(path: Path) -> None:
@@ -302,7 +319,7 @@ def _checkpoints_in(directory: Path) -> list[Path]:
 
 def _replace(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("w") as file:
+    with _called_by(path, beside), beside.open("w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -125,10 +125,13 @@ def _wanted(request: Request) -> dict[str, Any]:
         raise _BadRequest(f"The parameters are {', '.join(_PARAMETERS)}.")
     if given.get("format") not in set(ExportFormat):
         raise _BadRequest("format must be csv or jsonl.")
+    range_ = Range(_instant(given, "after"), _instant(given, "before"))
+    if range_.is_empty:
+        raise _BadRequest("after must be earlier than before: else there is nothing between them.")
     return {
         "format_": ExportFormat(given["format"]),
         "account_id": given.get("accountId"),
-        "range_": Range(_instant(given, "after"), _instant(given, "before")),
+        "range_": range_,
     }
 
 

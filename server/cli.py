@@ -95,7 +95,7 @@ async def _create_operator(settings: Settings, email: str, name: str, password: 
 @click.option("--port", type=int, help="Port to listen on.  [default: 8000]")
 @command
 def demo(then_serve: bool, host: str | None, port: int | None) -> None:
-    """Fill an empty database with two accounts to play with, and say how to sign in."""
+    """Fill an empty database with data to play with. Says how to sign in to its two accounts."""
     settings = load_settings(host=host, port=port)
     if then_serve:
         _refuse_an_address_in_use(settings)  # before people get passwords that nobody would be told
@@ -149,7 +149,7 @@ def db_backup(copy: Path) -> None:
 @db.command("check")
 @command
 def db_check() -> None:
-    """Look through all of a SQLite database for damage, while servers use it."""
+    """Look for damage in all of a SQLite database. Servers may use it meanwhile."""
     file = _sqlite_file(load_settings(), "pg_amcheck")
     found = list(problems(file))
     for problem in found:
@@ -185,16 +185,26 @@ def print_schema() -> None:
 )
 @command
 def decrypt(file: Path, key_file: Path) -> None:
-    """Open an encrypted file (CMS or JWE) with the private key it was made for; prints what is in it."""
+    """Open an encrypted file with the private key.
+
+    Prints what is in the file, a CMS envelope or a JWE. The key's passphrase, where it has one, is asked for, or read
+    from standard input where that is no terminal.
+    """
     pem = key_file.read_bytes()
     try:
         key = read_private_key(pem, None)
     except PrivateKeyUnreadable:
         if b"ENCRYPTED" not in pem:
             raise
-        key = read_private_key(pem, click.prompt("Passphrase", hide_input=True, err=True).encode())
+        key = read_private_key(pem, _read_passphrase())
     sys.stdout.buffer.write(open_envelope(file.read_bytes(), key))
     sys.stdout.flush()
+
+
+def _read_passphrase() -> bytes:
+    if sys.stdin.isatty():
+        return str(click.prompt("Passphrase", hide_input=True, err=True)).encode()
+    return sys.stdin.readline().rstrip("\r\n").encode()
 
 
 class _Server(uvicorn.Server):

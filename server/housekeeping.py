@@ -61,6 +61,7 @@ class Housekeeping:
         self.keys_are_readable = True
         self._keys_path = keys_path
         self._done_at: dict[str, float] = {}
+        self._has_told_of_dropped = False
         self._spared = -2 * _SPARED_AT_LEAST  # what has been there since the start is spared soon
 
     def ages(self) -> Iterator[tuple[str, float]]:
@@ -80,7 +81,17 @@ class Housekeeping:
         await self.deployment.rehashing.flush()
 
     async def flush_when_due(self) -> None:
-        await self.deployment.usage.flush_when_due()
+        try:
+            await self.deployment.usage.flush_when_due()
+        finally:
+            self._tell_of_dropped()
+
+    def _tell_of_dropped(self) -> None:
+        """Once, until all is written down again."""
+        is_dropping = bool(self.deployment.usage.dropped)
+        if is_dropping and not self._has_told_of_dropped:
+            log.error("usage_dropped", unwritten=self.deployment.usage.unwritten)
+        self._has_told_of_dropped = is_dropping
 
     async def keep_up(self) -> None:
         """Learns of other processes' changes before what is remembered stops being believed."""

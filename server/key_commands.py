@@ -31,7 +31,7 @@ def keys() -> None:
 @keys.command("list")
 @command
 async def keys_list() -> None:
-    """Show which keys there are, what they are good for now, and what needs them still."""
+    """Show which keys there are. What they are good for now, too, and what needs them still."""
     settings = load_settings()
     async with _looked_at(settings):
         keyring = read_keys(settings).keyring
@@ -93,7 +93,7 @@ async def keys_rotate(purpose: str, lead: int, compromised: bool) -> None:
 )
 @command
 async def keys_retire(key_id: str, force: bool) -> None:
-    """Take a key that nothing needs any more out of use, and out of the file."""
+    """Take a key out of use that nothing needs any more. It goes out of the file, too."""
     settings = load_settings()
     file = await _file_to_change(settings, f"retire {key_id}")
     async with deployed(settings, some_keys_lost=force) as deployment:
@@ -111,7 +111,7 @@ async def keys_retire(key_id: str, force: bool) -> None:
 )
 @command
 async def keys_seal(new_passphrase_file: Path | None) -> None:
-    """Seal the key file, or seal it again, as SEALKEY_KEYS_PASSPHRASE or SEALKEY_KEYS_SEAL_COMMAND say."""
+    """Seal the key file, or seal it again. SEALKEY_KEYS_PASSPHRASE or SEALKEY_KEYS_SEAL_COMMAND say how."""
     settings = load_settings()
     sealing = under_passphrase(new_passphrase_file) if new_passphrase_file else settings.key_sealing
     if isinstance(sealing, Unsealed):

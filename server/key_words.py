@@ -1,9 +1,9 @@
 """The server's keys in words, for the command line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from auth.crypto.keyring import Key, Keyring, Purpose, newest, purpose_of
+from auth.crypto.keyring import Key, Keyring, Purpose, newest, purpose_of, waits
 from models.instants import write_instant
 from models.server_key import ServerKey
 from resolvers.key_changes import Rotation
@@ -40,21 +40,23 @@ def _states(keyring: Keyring, now: datetime) -> Iterator[tuple[str, str]]:
     for purpose in Purpose:
         versions = keyring.versions(purpose)
         for key in versions:
-            yield key.id, _state(key, newest(versions, now), now)
+            yield key.id, _state(key, versions, now)
 
 
-def _state(key: Key, current: Key, now: datetime) -> str:
-    until = f", is believed until {_instant(key.ends_at)}" if _signs(key) and key.ends_at else ""
-    if _signs(key) and not key.is_believed(now):
+def _state(key: Key, versions: Sequence[Key], now: datetime) -> str:
+    if not _signs(key):
+        return _use(key, versions, now) + (", leaked" if key.ends_at else "")
+    if not key.is_believed(now):
         return f"ended {_instant(key.ends_at or 0)}"
-    if key.starts_at > now.timestamp() and key is not current:
-        return f"{_does(key)} from {_instant(key.starts_at)}{until}"
-    since = f" since {_instant(key.starts_at)}" if key.starts_at else ""
-    if key is current:
-        return f"{_does(key)}{since}{until}"
-    if _signs(key):
-        return f"checks what it signed{until}"
-    return f"{_serves(key)} what was made with it" + (", leaked" if key.ends_at else "")
+    return _use(key, versions, now) + (f", is believed until {_instant(key.ends_at)}" if key.ends_at else "")
+
+
+def _use(key: Key, versions: Sequence[Key], now: datetime) -> str:
+    if key is newest(versions, now):
+        return _does(key) + (f" since {_instant(key.starts_at)}" if key.starts_at else "")
+    if waits(key, versions, now):
+        return f"{_does(key)} from {_instant(key.starts_at)}"
+    return "checks what it signed" if _signs(key) else f"{_serves(key)} what was made with it"
 
 
 def _signs(key: Key) -> bool:

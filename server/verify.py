@@ -56,6 +56,10 @@ _READ = frozenset(
     }
 )
 _ANY_SERVICE = "*"
+# More than the code of any service takes, however it is written; and what reading takes is taken from everybody.
+_LONGEST_QUERY = 512
+_MOST_PARAMETERS = 4
+_ONE_SERVICE = "The query of /verify may be service=…, once, and nothing else."
 _NO_BODY = (b"content-length", b"0")
 _RETRY_AFTER = (b"retry-after", b"%d" % RETRY_AFTER)
 _NO_STORE = (b"cache-control", b"no-store")
@@ -93,7 +97,7 @@ _LINES_OF_UNKNOWN = _lines([*_OF_CODE[DecisionCode.INVALID_CREDENTIALS], _NO_BOD
 
 
 class _Ambiguous(Exception):
-    """What the gateway should have said is said twice, or by somebody else besides."""
+    """What the gateway should have said is said twice, or by somebody else besides; the message says what is wrong."""
 
 
 def is_verify(path: str) -> bool:
@@ -121,9 +125,11 @@ async def verify(
     except Overloaded:
         counts.verify_failures["UNAVAILABLE"] += 1
         await _send(send, 503, [*_refusal(b"UNAVAILABLE"), _RETRY_AFTER], wants_json)
-    except _Ambiguous:
+    except _Ambiguous as error:
         counts.verify_failures["BAD_REQUEST"] += 1
-        await _send(send, 400, _refusal(b"BAD_REQUEST"), wants_json)
+        accepted = [value for name, value in scope["headers"] if name == b"accept"]
+        wants_json = any(b"application/json" in value for value in accepted)
+        await _send(send, 400, _refusal(b"BAD_REQUEST"), wants_json, detail=str(error))
     except Denied:
         counts.verify_failures["GATEWAY_NOT_ALLOWED"] += 1
         await _send(send, 403, _refusal(b"GATEWAY_NOT_ALLOWED"), wants_json)
@@ -171,7 +177,9 @@ def _read(headers: Iterable[Header]) -> dict[bytes, bytes]:
     for name, value in headers:
         if name in _READ:
             if name in found and name != b"accept":
-                raise _Ambiguous
+                raise _Ambiguous(
+                    f"{name.decode()} was sent twice: the gateway must remove its client's before it sets its own."
+                )
             found[name] = value
     return found
 
@@ -240,9 +248,11 @@ def _service_in(query: bytes) -> str | None:
     """The service that is required at PATH."""
     if not query:
         return None
+    if len(query) > _LONGEST_QUERY or query.count(b"&") >= _MOST_PARAMETERS:
+        raise _Ambiguous(_ONE_SERVICE)
     parameters = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     if [name for name, _ in parameters] != ["service"]:
-        raise _Ambiguous  # A misspelt name too: it would require nothing.
+        raise _Ambiguous(_ONE_SERVICE)  # A misspelt name too: it would require nothing.
     return parameters[0][1]
 
 
@@ -250,7 +260,10 @@ def _service_at_any_path(in_header: str | None) -> str | None:
     """The query is the client's there, who must not choose; and a gateway that has said nothing, since its path has a
     slash too many perhaps, must not let in for any service."""
     if in_header is None:
-        raise _Ambiguous
+        raise _Ambiguous(
+            "At /verify/… the header X-Sealkey-Service-Required must say which service is required, or * for any; "
+            "the query is the client's there."
+        )
     return None if in_header == _ANY_SERVICE else in_header
 
 
@@ -276,13 +289,14 @@ def _refusal(code: bytes) -> list[Header]:
 
 
 async def _send(
-    send: Send, status: int, headers: list[Header], wants_json: bool, verdict: Verdict | None = None
+    send: Send, status: int, headers: list[Header], wants_json: bool, verdict: Verdict | None = None, detail: str = ""
 ) -> None:
     body = b""
     if wants_json:
         (_, decision), (_, code) = headers[1:3]
         credential = verdict.known.id.decode() if verdict and verdict.known else None
-        body = orjson.dumps({"decision": decision.decode(), "code": code.decode(), "credential": credential})
+        told = {"decision": decision.decode(), "code": code.decode(), "credential": credential}
+        body = orjson.dumps({**told, "detail": detail} if detail else told)
         headers.append((b"content-type", b"application/json"))
     headers.append((b"content-length", b"%d" % len(body)) if body else _NO_BODY)
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -48,10 +48,15 @@ class Unsealed:
     opened_with = None
 
     def open(self, data: bytes) -> bytes:
-        if data.strip() and not data.lstrip().startswith(b"{"):
+        if _is_jwe(data):
             raise KeyringUnreadable(
                 "the key file is sealed; set SEALKEY_KEYS_PASSPHRASE, SEALKEY_KEYS_PASSPHRASE_FILE or "
                 "SEALKEY_KEYS_UNSEAL_COMMAND to what it was sealed with"
+            )
+        if data.strip() and not data.lstrip().startswith(b"{"):
+            raise KeyringUnreadable(
+                "the key file is not a JWK Set as Sealkey writes it; where a command has sealed it, set "
+                "SEALKEY_KEYS_UNSEAL_COMMAND to what opens it"
             )
         return data
 

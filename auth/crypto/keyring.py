@@ -174,6 +174,12 @@ def newest(keys: Sequence[AnyKey], now: datetime) -> AnyKey:
     return [key for key in keys if key.starts_at <= now.timestamp() or key is keys[0]][-1]
 
 
+def waits(key: Key, versions: Sequence[Key], now: datetime) -> bool:
+    """Whether a key is still to come into use, which it never does where a newer one starts no later."""
+    newer = versions[[each.id for each in versions].index(key.id) + 1 :]
+    return key.starts_at > now.timestamp() and all(each.starts_at > key.starts_at for each in newer)
+
+
 def generate_keyring() -> bytes:
     """A new key file: one key for each purpose that must have one."""
     return _written([_generate(purpose, 1) for purpose in _NEEDED])

@@ -299,9 +299,17 @@ def test_an_export_by_the_command_shows_what_operators_see_and_is_recorded(there
     assert rows[0]["actorEmail"] == "operator@provider.example"
     alone = parsed(there.audit("export", "--account", "deployment", "--format", "jsonl").stdout_bytes)
     assert {row["accountId"] for row in alone} == {None}
+    recorded_so_far = there.count()
     wrong = there.audit("export", "--after", "yesterday")
     assert wrong.exit_code == 2
     assert "An instant is written as in RFC 3339" in wrong.stderr
+    for before in ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00+00:00"):
+        empty = there.audit("export", "--after", "2026-01-02T00:00:00Z", "--before", before)
+        assert (empty.exit_code, empty.stdout) == (2, "")
+        assert "Error: --after must be earlier than --before" in empty.stderr
+    assert there.count() == recorded_so_far
+    nowhere = tmp_path / "nowhere" / "alder.csv"
+    assert error_of(there.audit("export", "--output", nowhere)) == f"No such file or directory: {nowhere}"
     nobodys = there.audit("export", "--account", "acct_" + "0" * 31 + "5")
     assert error_of(nobodys).startswith("There is no account of this id or name")
 

@@ -166,6 +166,9 @@ WRONG = {
     "format=xml": "format must be csv or jsonl.",
     "format=CSV": "format must be csv or jsonl.",
     "format=csv&format=csv": "A parameter is given more than once.",
+    "format=csv&after=2026-01-02T00:00:00Z&before=2026-01-01T00:00:00Z": (
+        "after must be earlier than before: else there is nothing between them."
+    ),
     "format=csv&account=x": "The parameters are format, accountId, after, before.",
     "format=csv&after=yesterday": f"after: {INSTANT}",
     "format=csv&before=": f"before: {INSTANT}",

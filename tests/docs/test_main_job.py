@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import termios
 from itertools import pairwise
 from pathlib import Path
 
@@ -71,11 +72,48 @@ def test_the_main_job_runs_as_written_and_can_be_done_again(demo: Demo, tmp_path
     for shell in ("sh", "bash"):
         directory = tmp_path / shell
         for (block, said), printed in zip(steps(), run(shell, demo, directory), strict=True):
-            expected = said or ("Password of …: " if "read -r" in block else "")
+            expected = said or ("Password of …: \n" if block.startswith("ask ") else "")
             assert fits(expected, printed), f"{shell} printed:\n{printed}\nand not:\n{expected}"
         assert stat.S_IMODE((directory / "private.pem").stat().st_mode) == 0o600
         assert (directory / "sealed.csv").read_bytes().startswith(b"API Key,API Secret\r\nsealkey_key_")
     check_that_nothing_altered_is_used(directory)
+
+
+@needs_programs
+def test_a_password_that_was_mistyped_is_told_as_that(demo: Demo, tmp_path: Path) -> None:
+    blocks = script(demo.port).split("printf '\\036'\n")
+    first = "".join(blocks[: 1 + next(at for at, block in enumerate(blocks) if "services.nodes.0.id" in block)])
+    done = subprocess.run(
+        ["sh", "-c", first],
+        input="mistyped\n",
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    missing = ["signIn.sessionToken", "services.nodes.0.id", "services.nodes.1.id"]
+    told = [f"The answer has no {name}. If you are not signed in, sign in again." for name in missing]
+    assert done.stderr.splitlines() == told
+
+
+@needs_programs
+def test_a_password_is_not_shown_on_a_terminal(demo: Demo) -> None:
+    """And what is typed afterwards is."""
+    ours, theirs = os.openpty()
+    (asking,) = [block for block, _ in steps() if "ask() {" in block]
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        shell = subprocess.Popen(
+            ["sh", "-c", f"{asking}\nask max; stty -a"], stdin=theirs, stdout=subprocess.PIPE, text=True
+        )
+        assert shell.stdout
+        while termios.tcgetattr(theirs)[3] & termios.ECHO:
+            assert shell.poll() is None
+        terminal.write(b"a secret\n")
+        printed = shell.communicate(timeout=60)[0]
+        os.close(theirs)
+        assert printed.startswith("Password of max: \n")
+        assert " echo " in printed
 
 
 def check_that_nothing_altered_is_used(directory: Path) -> None:

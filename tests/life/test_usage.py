@@ -14,8 +14,10 @@ from models.ids import Kind, global_id
 from models.usage import Batch, add_usage
 from resolvers import usage
 from resolvers.caller import Deployment
+from server.housekeeping import Housekeeping
 from tests.life.scene import Scene, keys
 from tests.plugins.play import StartPlay
+from tests.support.logs import recorded_logs
 from tests.support.rows import Rows
 from tests.support.statements import statements
 
@@ -223,6 +225,41 @@ def test_what_was_counted_of_a_credential_that_the_database_lost_keeps_nothing_e
     scene.play.server.run(count)
     scene.play.server.keep_house()
     assert used(scene, generated) == {"lastUsedAt": "2026-01-15T12:00:00Z", "usage": [day("2026-01-15", 1, 0)]}
+
+
+def flush_when_due(scene: Scene) -> None:
+    house: Housekeeping = scene.play.server.app.state.housekeeping
+    scene.play.server.run(lambda _: house.flush_when_due())
+
+
+def test_while_nothing_can_be_written_the_oldest_counts_are_dropped_and_no_last_use(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "_MOST_KEPT", 2)
+    monkeypatch.setattr(usage, "_ROWS_AT_ONCE", 1)
+    generated = [scene.generate(name, expiry={"months": 6}) for name in ("first", "second")]
+
+    async def fail(_batch: Batch) -> None:
+        raise OSError("the database is away")
+
+    monkeypatch.setattr(usage, "add_usage", fail)
+    with recorded_logs() as logs:
+        for at in range(1, 4):
+            scene.clock.advance(days=1)
+            scene.check(generated[0])
+            if at < 3:
+                scene.check(generated[1])
+            with pytest.raises(OSError, match="away"):
+                flush_when_due(scene)
+    assert logs.getvalue().count("usage_dropped") == 1
+    monkeypatch.undo()
+    scene.play.server.keep_house()
+    scene.operator = scene.sign_in("operator")
+    none = [day(f"2026-01-{at}", 0, 0) for at in (16, 17, 18)]
+    assert [used(scene, each, days=3) for each in generated] == [
+        {"lastUsedAt": "2026-01-18T12:00:00Z", "usage": [*none[:2], day("2026-01-18", 1, 0)]},
+        {"lastUsedAt": "2026-01-17T12:00:00Z", "usage": [none[0], day("2026-01-17", 1, 0), none[2]]},
+    ]
 
 
 def test_writing_down_takes_a_twentieth_of_the_time_at_most(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

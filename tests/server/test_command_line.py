@@ -7,9 +7,11 @@ import re
 import socket
 import stat
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
@@ -18,6 +20,7 @@ from pydantic import SecretStr
 from auth.crypto.envelopes import seal_cms, seal_jwe
 from auth.crypto.keyring import generate_keyring
 from schema.api import build_api
+from server.cli import main
 from server.settings import Settings
 from tests.auth.crypto import keys
 from tests.support.command import SEALKEY, Serving, environment, error_of, run
@@ -48,6 +51,22 @@ def sign_in(server: RunningServer, email: str, password: str) -> str:
 
 
 # ---------------------------------------------------------------- operators
+
+
+def groups(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from groups(command, *path, name)
+
+
+@pytest.mark.parametrize("path", [*groups(main)], ids=" ".join)
+def test_a_group_tells_of_each_command_what_it_does_to_the_end_of_the_sentence(
+    tmp_path: Path, path: tuple[str, ...]
+) -> None:
+    told = run(tmp_path, *path, "--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert told
+    assert [line for line in told if line.endswith("...")] == []
 
 
 def test_an_operator_made_on_the_command_line_signs_in(data_dir: Path, empty_database_url: str) -> None:
@@ -236,7 +255,10 @@ def test_a_key_under_a_passphrase_asks_for_it(tmp_path: Path) -> None:
     assert (opened.exit_code, opened.stdout_bytes) == (0, CONTENT)
     refused = decrypt(tmp_path, envelope, pem, stdin="wrong\n")
     assert (refused.exit_code, refused.stdout_bytes) == (1, b"")
-    assert "Error: The passphrase is wrong" in refused.stderr
+    assert error_of(refused).startswith("The passphrase is wrong")
+    for nothing in ("", "\n"):
+        told = error_of(decrypt(tmp_path, envelope, pem, stdin=nothing))
+        assert told.endswith("which is asked for on a terminal, or else read from standard input.")
 
 
 @pytest.mark.parametrize("form", SEAL)

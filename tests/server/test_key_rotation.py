@@ -300,6 +300,10 @@ def data_dir(tmp_path: Path, database_url: str) -> Path:
     return path
 
 
+def instant(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 def test_the_keys_are_listed_with_what_they_are_good_for(data_dir: Path, database_url: str) -> None:
     settings = {"database_url": database_url}
     listed = run(data_dir, "keys", "list", **settings)
@@ -311,10 +315,7 @@ def test_the_keys_are_listed_with_what_they_are_good_for(data_dir: Path, databas
     ]
     rotated = run(data_dir, "keys", "rotate", **settings)
     keys = in_file(data_dir)
-    starts_at, ends_at = (
-        datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-        for seconds in (keys[NEW]["nbf"], keys[OLD]["exp"])
-    )
+    starts_at, ends_at = (instant(seconds) for seconds in (keys[NEW]["nbf"], keys[OLD]["exp"]))
     assert rotated.stdout.splitlines()[:2] == [f"{NEW} signs from {starts_at}.", f"{OLD} is believed until {ends_at}."]
     assert keys[OLD]["exp"] - keys[NEW]["nbf"] == 86_400 + 300
     assert abs(keys[NEW]["nbf"] - time.time() - 900) < 60
@@ -335,8 +336,9 @@ def test_a_key_that_waits_is_not_rotated_again_unless_it_leaked_too(data_dir: Pa
     settings = {"database_url": database_url}
     run(data_dir, "keys", "rotate", **settings)
     before = in_file(data_dir)
+    starts_at = instant(before[NEW]["nbf"])
     again = run(data_dir, "keys", "rotate", "--purpose", "signing", **settings)
-    assert error_of(again) == f"{NEW} was added before and does not sign yet: wait until it does."
+    assert error_of(again) == f"{NEW} was added before and does not sign yet: wait until {starts_at}."
     assert in_file(data_dir) == before
     assert run(data_dir, "keys", "rotate", "--compromised", "--lead", "5", **settings).exit_code == 0
     keys = in_file(data_dir)

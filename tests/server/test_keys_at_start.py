@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from auth.crypto.key_sealing import Unsealed
-from auth.crypto.keyring import Purpose, add_keys, generate_keyring, remove_key
+from auth.crypto.keyring import Purpose, add_keys, generate_keyring, read_keyring, remove_key
 from auth.crypto.keyring_file import replace_keyring
 from models.database import connected
+from models.instants import write_instant
 from resolvers.server_keys import set_up_with_keys
+from server.key_words import _states
 from tests.support import samples
 from tests.support.command import error_of, run
 from tests.support.rows import Rows
@@ -331,11 +333,33 @@ def test_all_keys_rotate_at_once(data_dir: Path, database_url: str) -> None:
         "credential-hashing-1 checks what was made with it. `sealkey keys list` shows what needs it still."
     )
     again = error_of(run(data_dir, "keys", "rotate", "--purpose", "sealing", **settings))
-    assert again == "sealing-2 was added before and does not seal yet: wait until it does."
+    takes_over = write_instant(datetime.fromtimestamp(keys["sealing-2"]["nbf"], UTC))
+    assert again == f"sealing-2 was added before and does not seal yet: wait until {takes_over}."
+    kept = error_of(run(data_dir, "keys", "retire", "sealing-1", **settings))
+    assert kept == f"sealing-1 is in use: sealing-2 takes over at {takes_over}, and it can retire after that."
     leaked = run(data_dir, "keys", "rotate", "--purpose", "sealing", "--compromised", "--lead", "5", **settings)
     assert leaked.exit_code == 0
     keys = {key["kid"]: key for key in json.loads(key_file(data_dir).read_bytes())["keys"]}
     assert keys["sealing-1"]["exp"] == keys["sealing-2"]["exp"] == keys["sealing-3"]["nbf"]
+
+
+def test_what_a_leak_overtook_before_it_was_in_use_is_not_said_to_come_into_use(
+    data_dir: Path, database_url: str
+) -> None:
+    settings = {"database_url": database_url}
+    run(data_dir, "keys", "rotate", "--purpose", "all", **settings)
+    run(data_dir, "keys", "rotate", "--purpose", "all", "--compromised", "--lead", "5", **settings)
+    keys = read_keyring(key_file(data_dir).read_bytes())
+    starts_at = datetime.fromtimestamp(keys.symmetric_keys["sealing-3"].starts_at, UTC)
+    at = write_instant(starts_at)
+    said = {
+        "credential-hashing-1": ("in use, leaked", "checks what was made with it, leaked"),
+        "credential-hashing-2": ("checks what was made with it, leaked",) * 2,
+        "credential-hashing-3": (f"in use from {at}", f"in use since {at}"),
+        "token-signing-2": (f"checks what it signed, is believed until {at}", f"ended {at}"),
+    }
+    before, after = dict(_states(keys, starts_at - timedelta(seconds=1))), dict(_states(keys, starts_at))
+    assert {id_: (before[id_], after[id_]) for id_ in said} == said
 
 
 def test_keys_for_checkpoints_rotate_too_and_stay(data_dir: Path, database_url: str) -> None:

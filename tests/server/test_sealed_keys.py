@@ -20,8 +20,9 @@ from auth.crypto.keyring import KeyringUnreadable, Purpose, add_keys, generate_k
 from auth.crypto.keyring_file import load_keyring, read_keyring_file, replace_keyring
 from auth.crypto.secret import Secret
 from tests.docs.markdown import page
-from tests.plugins.play import StartPlay
+from tests.plugins.play import StartPlay, Template
 from tests.support.command import error_of, run
+from tests.support.logs import recorded_logs
 from tests.support.world import OPERATOR, PASSWORD
 
 PASSPHRASE, OTHER = "a passphrase of some words", "another passphrase"
@@ -132,6 +133,29 @@ def test_what_can_not_be_opened_is_one_sentence_at_start(data_dir: Path, databas
         path.write_bytes(damaged)
         failed = run(data_dir, "serve", keys_passphrase=PASSPHRASE, **settings)
         assert error_of(failed).startswith(f"{path}: the ")
+
+
+@pytest.mark.parametrize("content", ["nonsense", "-----BEGIN PRIVATE KEY-----", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"])
+def test_what_is_no_key_file_is_not_called_sealed(data_dir: Path, database_url: str, content: str) -> None:
+    told = "the key file is not a JWK Set as Sealkey writes it; where a command has sealed it, set"
+    assert error_of(run(data_dir, "keys", "list", keys=content, database_url=database_url)).startswith(told)
+    (path := data_dir / "server-keys.json").write_text(content)
+    assert error_of(run(data_dir, "serve", database_url=database_url)).startswith(f"{path}: {told}")
+
+
+@pytest.mark.parametrize(("is_set", "is_sealed"), [(False, False), (True, True), (True, False)])
+def test_that_the_keys_are_open_though_it_is_set_how_they_are_sealed_is_told_once(
+    start_play: StartPlay, world_template: Template, is_set: bool, is_sealed: bool
+) -> None:
+    content = (world_template.data_dir / "server-keys.json").read_bytes()
+    settings: dict[str, Any] = {"keys_passphrase": SecretStr(PASSPHRASE)} if is_set else {}
+    if is_sealed:
+        settings["keys"] = SecretStr(UNDER.seal(content).decode())
+    with recorded_logs() as log:
+        play = start_play(**settings)
+    is_told = is_set and not is_sealed
+    assert log.getvalue().count("keys_not_sealed") == is_told
+    assert (f"{play.server.data_dir / 'server-keys.json'} is not sealed" in log.getvalue()) == is_told
 
 
 def test_a_server_takes_a_rotation_of_a_sealed_file(start_play: StartPlay) -> None:

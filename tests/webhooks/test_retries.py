@@ -4,6 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from models.webhook import WebhookDelivery
+from resolvers import webhook_delivery
+from resolvers.caller import Caller
 from tests.support.receiver import Message, running_receiver
 from tests.webhooks.conftest import Hooks
 
@@ -60,6 +63,26 @@ def test_what_is_taken_at_last_is_not_sent_again_and_every_try_is_in_the_audit_l
         "credential.generated to 127.0.0.1, attempt 2: answered 404",
         "credential.generated to 127.0.0.1, attempt 3: answered 200",
     ]
+
+
+def test_what_was_taken_when_the_database_was_gone_for_the_next_is_sent_all_the_same(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = hooks.subscribe()
+    for name in ("one", "two"):
+        hooks.play.generate(name, expiry={"months": 6})
+    take, asked = webhook_delivery._take, list[WebhookDelivery]()
+
+    async def failing(delivery: WebhookDelivery, caller: Caller) -> bool:
+        asked.append(delivery)
+        if len(asked) == 2:
+            raise OSError("the database is away")
+        return await take(delivery, caller)
+
+    monkeypatch.setattr(webhook_delivery, "_take", failing)
+    assert len(hooks.messages()) == 2
+    told = ["credential.generated to 127.0.0.1, attempt 1: answered 204"] * 2
+    assert hooks.audit(endpoint, "webhook.delivered") == told
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])

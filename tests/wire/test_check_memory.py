@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,7 @@ from models.instants import LONG_AGO, NEVER
 from models.user import Role, UserStatus
 from resolvers import audit, check_memory
 from resolvers.audit import EventType
-from resolvers.check_memory import BELIEVED_SECONDS, CheckMemory, hash_shown
+from resolvers.check_memory import BELIEVED_SECONDS, CheckMemory, Gateway, hash_shown
 
 
 class Epochs:
@@ -180,6 +181,15 @@ def test_so_many_people_are_remembered_and_no_more(epochs: Epochs, monkeypatch: 
         False,
         False,
     ]
+
+
+def test_so_many_gateways_are_remembered_and_no_more(epochs: Epochs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_memory, "_MOST_GATEWAYS", 2)
+    gateway = cast(Gateway, object())
+    for token in ("first", "second", "third"):
+        epochs.memory.remember_gateway(token, gateway, epochs.memory.epoch)
+    found = [epochs.memory.find_gateway(each) for each in ("first", "second", "third")]
+    assert found == [None, gateway, gateway]
 
 
 def test_each_kind_of_event_about_people_is_told_to_all_processes_unless_it_changes_nothing_for_them() -> None:

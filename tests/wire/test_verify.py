@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from server import verify
 from tests.plugins.play import Theatre
 from tests.support.logs import recorded_logs
 from tests.support.world import Play
@@ -83,6 +84,33 @@ def test_what_the_gateway_and_its_client_both_say_is_refused(gateway: Gateway, n
     value = gateway.token if name == "X-Sealkey-Gateway-Token" else "192.0.2.7"
     more = [(name, value)] * (1 if name == "X-Sealkey-Gateway-Token" else 2)
     assert gateway.ask(path, *more) == BAD
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "detail"),
+    [
+        ("/verify?servce=certificates", [], "The query of /verify may be service=…, once, and nothing else."),
+        ("/verify/?service=certificates", [], "At /verify/… the header X-Sealkey-Service-Required must say which"),
+        ("/verify", [(REQUIRED, "a"), (REQUIRED, "b")], "x-sealkey-service-required was sent twice: the gateway must"),
+    ],
+)
+def test_what_is_wrong_is_told_to_who_can_read_it(
+    gateway: Gateway, path: str, more: list[tuple[str, str]], detail: str
+) -> None:
+    headers = [("X-Sealkey-Gateway-Token", gateway.token), ("Accept", "application/json"), *more]
+    answer = httpx.get(f"{gateway.play.server.url}{path}", headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
+    assert answer.json()["code"] == "BAD_REQUEST"
+    assert answer.json()["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize("query", ["a=&" * 20_000, "&" * 60_000, "service=" + "%41" * 20_000, "service=" + "a" * 600])
+def test_a_query_that_no_service_needs_is_not_even_read(
+    gateway: Gateway, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it would hold up everybody, before it is known who asks."""
+    monkeypatch.setattr(verify, "parse_qsl", None)
+    assert gateway.ask(f"/verify?{query}") == BAD
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

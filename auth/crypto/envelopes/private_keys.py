@@ -9,7 +9,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 _PUBLIC = re.compile(rb"BEGIN ([A-Z0-9]+ )*(PUBLIC KEY|CERTIFICATE)-|^\s*ssh-")
 _CONVERT = "convert it with: ssh-keygen -p -m PKCS8 -f private.pem"
 
-_NEEDS_ONE = "The private key is under a passphrase. Give the passphrase as well."
+_NEEDS_ONE = (
+    "The private key is under a passphrase, which is asked for on a terminal, or else read from standard input."
+)
+_NOT_HERE = f"The private key is in a form that can't be read here; {_CONVERT}"
 _NEEDS_NONE = "The private key is not under a passphrase. Leave the passphrase out."
 _WRONG_OR_DAMAGED = "The passphrase is wrong, or the private key is damaged."
 _NOT_A_KEY = "This is no private key in PEM, or a damaged one."
@@ -37,8 +40,10 @@ def _load(pem: bytes, passphrase: bytes | None) -> object:
     try:
         return load(pem, passphrase)
     except TypeError:  # how the library says that there is a passphrase too many or too few
-        raise PrivateKeyUnreadable(_NEEDS_ONE if passphrase is None else _NEEDS_NONE) from None
+        if load is load_ssh_private_key and passphrase is None:  # with the passphrase it could not be read either
+            raise PrivateKeyUnreadable(_NOT_HERE) from None
+        raise PrivateKeyUnreadable(_NEEDS_NONE if passphrase else _NEEDS_ONE) from None
     except UnsupportedAlgorithm:
-        raise PrivateKeyUnreadable(f"The private key is in a form that can't be read here; {_CONVERT}") from None
+        raise PrivateKeyUnreadable(_NOT_HERE) from None
     except ValueError:
         raise PrivateKeyUnreadable(_NOT_A_KEY if passphrase is None else _WRONG_OR_DAMAGED) from None

@@ -41,9 +41,14 @@ def private(kind: str) -> PublicKeyRefused:
     """A private key; `kind` names it with its article."""
     return PublicKeyRefused(
         PublicKeyFault.PRIVATE_KEY_SUPPLIED,
-        f"This is {kind}. Keep it to yourself and send only the public key that belongs to it, "
-        "made for example with: openssl pkey -in private.pem -pubout",
+        f"This is {kind}. Keep it to yourself and send only the public key that belongs to it, {_public_of(kind)}",
     )
+
+
+def _public_of(kind: str) -> str:
+    if "SSH" in kind:  # which openssl does not read
+        return "the .pub file beside it, or what this makes: ssh-keygen -y -f id_rsa"
+    return "made for example with: openssl pkey -in private.pem -pubout"
 
 
 def not_rsa(kind: str) -> PublicKeyRefused:

@@ -54,6 +54,17 @@ def test_a_private_key_is_called_what_it_is(name: str, text: Callable[[], str]) 
     assert refusal(text()).message.startswith(f"This is {name}. ")
 
 
+@pytest.mark.parametrize(("name", "text"), PRIVATE_KEYS.items(), ids=PRIVATE_KEYS)
+def test_it_is_told_how_to_make_the_public_key_by_what_reads_the_private_one(
+    name: str, text: Callable[[], str]
+) -> None:
+    of_ssh = "SSH" in name
+    assert ("ssh-keygen -y" in refusal(text()).message, "openssl pkey" in refusal(text()).message) == (
+        of_ssh,
+        not of_ssh,
+    )
+
+
 @pytest.mark.parametrize("text", DISGUISED.values(), ids=DISGUISED)
 @pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
 def test_a_private_key_is_found_in_any_disguise(disguise: Callable[[str], str], text: Callable[[], str]) -> None:
