@@ -110,13 +110,15 @@ async def change_password(caller: Caller, *, current_password: Secret, new_passw
 
 async def set_password(caller: Caller, *, email: str, password: Secret) -> User:
     """Gives a user a new password without the old one, from the command line only, and ends their sessions.
-    Raises Refused (NOT_FOUND, INVALID)."""
+    Raises Refused (NOT_FOUND, INVALID, CONFLICT: who signs in with the OpenID provider)."""
     refuse_if_any(check_password(password.reveal()))
     password_hash = await hash_password(password)
     async with transaction():
         user = await locked(User.filter(email=normal_email(email))).get_or_none()
         if user is None:
             raise refuse(ErrorCode.NOT_FOUND, "There is no user with this address.", "email")
+        if user.oidc_subject is not None and user.password_hash is None:
+            raise refuse(ErrorCode.CONFLICT, "This user signs in with the OpenID provider.", "email")
         user.password_hash = password_hash
         await user.save(update_fields=["password_hash"])
         await end_sessions(user, caller.now)

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,10 @@ import click
 import uvicorn
 
 from auth.crypto.envelopes import PrivateKeyUnreadable, open_envelope, read_private_key
-from auth.crypto.secret import Secret
 from models import database, migrating
 from models.schema_age import unknown_migrations
 from models.sqlite_file import back_up, confirm_usable, look_for_damage, problems
 from models.user import Role
-from resolvers.caller import Caller
-from resolvers.users import confirm_operator, create_operator
 from schema.api import build_api
 from server.app import GRAPHIQL_DIST, api_for, create_app, deployed
 from server.audit_commands import audit
@@ -29,6 +26,7 @@ from server.doubts import tell_doubts
 from server.key_commands import keys
 from server.listening import listen_more_often
 from server.logs import configure_logs, log
+from server.people_commands import operator, user
 from server.settings import Settings, load_settings
 from server.supervisor import serve_with_workers
 from server.tracing import tracing_asked_for
@@ -60,33 +58,6 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         _serve_here(settings, _say_where)
     else:
         _serve_with_workers(settings)
-
-
-@main.group()
-def operator() -> None:
-    """The provider's own staff."""
-
-
-@operator.command("create")
-@click.option("--email", required=True, help="What the operator will sign in with.")
-@click.option("--name", help="How to show the operator.  [default: the address]")
-@command
-def operator_create(email: str, name: str | None) -> Awaitable[None]:
-    """Add an operator. The password is asked for, or read from standard input where that is no terminal."""
-    settings, name = load_settings(), name or email
-    if sys.stdin.isatty():
-        confirm_operator(email=email, display_name=name, password=None)  # before anybody has to type one
-    password = _read_password()  # outside of an event loop, which would keep Ctrl+C for itself
-    # First, since database and keys may have to be made.
-    confirm_operator(email=email, display_name=name, password=password)
-    return _create_operator(settings, email, name, password)
-
-
-async def _create_operator(settings: Settings, email: str, name: str, password: Secret) -> None:
-    async with deployed(settings) as deployment:
-        caller = Caller(None, None, deployment.clock(), deployment)
-        user = await create_operator(caller, email=email, display_name=name, password=password)
-    click.echo(f"Operator {user.email} can sign in now, in {settings.database_shown}.")
 
 
 @main.command()
@@ -167,6 +138,8 @@ def _sqlite_file(settings: Settings, instead: str) -> Path:
     return file
 
 
+main.add_command(operator)
+main.add_command(user)
 main.add_command(keys)
 main.add_command(audit)
 
@@ -301,12 +274,6 @@ async def _prepare_demo(settings: Settings) -> list[Person]:
     _look_for_damage(settings)
     async with deployed(settings) as deployment:
         return await prepare_demo(deployment)
-
-
-def _read_password() -> Secret:
-    if sys.stdin.isatty():
-        return Secret(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    return Secret(sys.stdin.readline().rstrip("\r\n"))
 
 
 def _say_where(settings: Settings) -> None:

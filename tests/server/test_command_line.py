@@ -30,6 +30,7 @@ from tests.support.server import FakeClock, RunningServer, running_server
 ROOT = Path(__file__).parents[2]
 EMAIL = "olga@provider.example"
 GOOD = "correct horse battery staple\n"
+ANOTHER = "remembered from now on"
 
 
 @pytest.fixture
@@ -139,6 +140,23 @@ def test_it_is_told_in_which_database_an_operator_is(tmp_path: Path, monkeypatch
 )
 def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
     assert Settings(database_url=SecretStr(url)).database_shown == shown
+
+
+def test_who_forgot_the_password_is_given_another(data_dir: Path, empty_database_url: str) -> None:
+    assert create_operator(data_dir, empty_database_url).exit_code == 0
+
+    def given(email: str, password: str) -> Result:
+        arguments = ("user", "set-password", "--email", email)
+        return run(data_dir, *arguments, stdin=f"{password}\n", database_url=empty_database_url)
+
+    assert error_of(given("nobody@provider.example", ANOTHER)) == "There is no user with this address."
+    assert error_of(given(EMAIL, "short")) == "A password has 12 to 1024 characters."
+    told = given(EMAIL, ANOTHER)
+    assert (told.exit_code, ANOTHER in told.output) == (0, False)
+    with running_server(empty_database_url, data_dir, FakeClock()) as server:
+        forgotten = server.client().mutate("signIn", "viewer { role }", email=EMAIL, password=GOOD.strip())
+        assert [error["code"] for error in forgotten["userErrors"]] == ["INVALID_CREDENTIALS"]
+        assert sign_in(server, EMAIL, ANOTHER) == f"{EMAIL}, OPERATOR of None"
 
 
 def test_an_address_is_one_operators_only(data_dir: Path, database_url: str) -> None:
