@@ -28,7 +28,7 @@ from torture.injection import KINDS, MARK, Fail, Injection, Plan, injecting
 from torture.staging import ENGINES, alone, databases_of, staged
 
 # Tries are counted whatever comes of them, and so are uses.
-_NOTES = frozenset({"throttles", "credential_usage"})
+_NOTES = frozenset({"throttles", "credential_usage", "usage_batches"})
 # Of these there may only be so many.
 _MAKE_ROOM = (
     "DELETE FROM throttles",
